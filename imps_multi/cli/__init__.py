@@ -1,0 +1,1 @@
+"""One file per command. Heavy imports stay inside the command."""

@@ -1,0 +1,1 @@
+"""The configuration file: its models, the positions of its errors, its reload."""

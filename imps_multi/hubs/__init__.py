@@ -1,0 +1,1 @@
+"""The hub as a directory of manifests, and the state store."""

@@ -1,0 +1,1 @@
+"""Kubernetes over HTTP: kubeconfig, authentication, transport, list+watch, Secret writes."""

@@ -1,0 +1,1 @@
+"""How actors live: mailboxes, queues, backoff, supervision. No word of Kubernetes."""
