@@ -1,0 +1,157 @@
+"""Does a selection take in this namespace, this cluster? And if not, why not.
+
+Pure. Reads the values of ``selection``, which are valid by construction; is asked by the planner for every namespace it
+plans, and by ``plan`` for the reason. It does not know about Terminating namespaces, pods or default clusters.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
+from fnmatch import translate
+from functools import lru_cache
+from typing import Final
+
+from imps_multi.model.names import IGNORE_ANNOTATION
+from imps_multi.model.observed import NamespaceRecord, Pairs
+from imps_multi.model.selection import ClusterSelection, NamespaceSelection, Operator, Requirement, Selector
+
+NAME_LABEL: Final = "kubernetes.io/metadata.name"
+"""The label that every namespace carries; its value is the name."""
+
+GLOB_SIGNS: Final = frozenset("*?[")
+LIKENESS: Final = 0.6
+"""How alike two names must be for a did-you-mean (0 to 1), as difflib's own default."""
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern))
+
+
+def is_glob(pattern: str) -> bool:
+    """Tell whether a name holds a sign that makes it a glob."""
+    return not GLOB_SIGNS.isdisjoint(pattern)
+
+
+def glob_match(pattern: str, name: str) -> bool:
+    """Match a whole name, case-sensitively: ``*``, ``?``, ``[abc]``, ``[!abc]``; an unclosed ``[`` is itself."""
+    return _compiled(pattern).match(name) is not None if is_glob(pattern) else pattern == name
+
+
+def selector_matches(selector: Selector, pairs: Mapping[str, str] | Pairs) -> bool:
+    """Tell whether every term holds, as Kubernetes' label selectors do; no term matches everything."""
+    if not selector.requirements:
+        return True
+    values = pairs if isinstance(pairs, Mapping) else dict(pairs)
+    return all(_holds(requirement, values) for requirement in selector.requirements)
+
+
+def _holds(requirement: Requirement, values: Mapping[str, str]) -> bool:
+    value = values.get(requirement.key)
+    match requirement.operator:
+        case Operator.IN:
+            return value is not None and value in requirement.values
+        case Operator.NOT_IN:
+            return value is None or value not in requirement.values
+        case Operator.EXISTS:
+            return value is not None
+        case Operator.DOES_NOT_EXIST:
+            return value is None
+
+
+def namespace_selected(selection: NamespaceSelection, record: NamespaceRecord) -> bool:
+    """Tell whether a namespace is selected: a name, label or annotation rule takes it in and nothing excludes it."""
+    return _why_excluded(selection, record) is None and _why_included(selection, record) is not None
+
+
+def why_namespace(selection: NamespaceSelection, record: NamespaceRecord) -> str:
+    """Say which rule selects a namespace, or what keeps it out, in the manifest's own terms."""
+    excluded = _why_excluded(selection, record)
+    included = _why_included(selection, record)
+    if excluded is not None:
+        return f"not selected: {excluded}"
+    return f"selected by {included}" if included is not None else f"not selected: {_nothing_matches(selection, record)}"
+
+
+def _why_excluded(selection: NamespaceSelection, record: NamespaceRecord) -> str | None:
+    if (IGNORE_ANNOTATION, "true") in record.annotations:
+        return f'the namespace has the annotation {IGNORE_ANNOTATION}: "true"'
+    for index, pattern in enumerate(selection.exclude):
+        if glob_match(pattern, record.name):
+            return f'namespaces.exclude[{index}] "{pattern}" excludes it'
+    return None
+
+
+def _why_included(selection: NamespaceSelection, record: NamespaceRecord) -> str | None:
+    for index, pattern in enumerate(selection.names):
+        if glob_match(pattern, record.name):
+            return f'namespaces.names[{index}] "{pattern}"'
+    if selection.labels:
+        labels = {**dict(record.labels), NAME_LABEL: record.name}
+        for index, selector in enumerate(selection.labels):
+            if selector_matches(selector, labels):
+                return f"namespaces.labels[{index}] ({selector_text(selector)})"
+    if selection.annotations:
+        annotations = dict(record.annotations)
+        for index, selector in enumerate(selection.annotations):
+            if selector_matches(selector, annotations):
+                return f"namespaces.annotations[{index}] ({selector_text(selector)})"
+    return None
+
+
+def _nothing_matches(selection: NamespaceSelection, record: NamespaceRecord) -> str:
+    if not (selection.names or selection.labels or selection.annotations):
+        return "the policy selects no namespaces"
+    near = nearest_name(record.name, selection.names)
+    hint = f' (names has "{near}", which is close)' if near is not None else ""
+    return f"no rule under namespaces matches it{hint}"
+
+
+def selector_text(selector: Selector) -> str:
+    """Write a selector as ``kubectl -l`` has it."""
+    return ", ".join(_requirement_text(requirement) for requirement in selector.requirements) or "everything"
+
+
+def _requirement_text(requirement: Requirement) -> str:
+    values = sorted(requirement.values)
+    match requirement.operator:
+        case Operator.IN if len(values) == 1:
+            return f"{requirement.key}={values[0]}"
+        case Operator.IN:
+            return f"{requirement.key} in ({','.join(values)})"
+        case Operator.NOT_IN:
+            return f"{requirement.key} notin ({','.join(values)})"
+        case Operator.EXISTS:
+            return requirement.key
+        case Operator.DOES_NOT_EXIST:
+            return f"!{requirement.key}"
+
+
+def cluster_selected(selection: ClusterSelection, name: str, labels: Mapping[str, str] | Pairs) -> bool:
+    """Tell whether a cluster is selected: by ``names`` or ``labels``, or as only ``exclude`` is there; minus that."""
+    if any(glob_match(pattern, name) for pattern in selection.exclude):
+        return False
+    if not selection.names and not selection.labels:
+        return bool(selection.exclude)
+    return any(glob_match(pattern, name) for pattern in selection.names) or any(
+        selector_matches(selector, labels) for selector in selection.labels
+    )
+
+
+def nearest_name(pattern: str, names: Iterable[str]) -> str | None:
+    """Return the name most like a pattern that matched nothing, or None where none is like it.
+
+    Of a glob only its literal text counts, against as much of the name: ``taem-*`` finds ``team-a``.
+    """
+    scored = ((_likeness(pattern, name), name) for name in names if name != pattern)
+    best = max(scored, key=lambda scored_name: (scored_name[0], -len(scored_name[1])), default=(0.0, ""))
+    return best[1] if best[0] >= LIKENESS else None
+
+
+def _likeness(pattern: str, name: str) -> float:
+    literal = "".join(character for character in pattern if character not in "*?[]!")
+    if pattern.endswith("*") and not pattern.startswith("*"):
+        name = name[: len(literal)]
+    elif pattern.startswith("*") and not pattern.endswith("*"):
+        name = name[len(name) - len(literal) :] if literal else name
+    return SequenceMatcher(None, literal, name).ratio() if literal else 0.0
