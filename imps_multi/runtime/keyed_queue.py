@@ -1,0 +1,181 @@
+"""A queue of keys for a fixed set of workers: each key at most once queued and once in flight, urgent ones first.
+
+The waiting half; `Schedule` decides. Fed by whoever sees that a key may need work, as often as they like: adding is
+synchronous and never blocks. Asked by workers, who end each key with `done`, whatever happened. What the work is, and
+whether it succeeded, is theirs to say (`retry`, `forget`).
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from imps_multi.runtime.backoff import Backoff, Rand
+from imps_multi.runtime.schedule import Counts, K, Lane, Schedule, Taken
+
+__all__ = ["Counts", "KeyedQueue", "Lane", "QueueClosedError", "Taken"]
+
+
+class QueueClosedError(Exception):
+    """The queue gives out nothing more: the worker may go home."""
+
+
+class KeyedQueue(Generic[K]):
+    """Use as: `key = await queue.get()`, then `retry(key)` or `forget(key)`, and `done(key)` in a `finally`.
+
+    Times are those of `anyio.current_time()`. `on_take` is told of every key that comes up, for metrics; it must not
+    raise. A waiting worker costs one event; of all that wait, one keeps the time of the next delayed key, and an `add`
+    wakes at most one.
+    """
+
+    def __init__(self, *, backoff: Backoff, rand: Rand, on_take: Callable[[Taken[K]], None] | None = None) -> None:
+        self._schedule: Schedule[K] = Schedule(backoff=backoff, rand=rand)
+        self._on_take = on_take
+        self._closed = False
+        self._sleepers: OrderedDict[anyio.Event, None] = OrderedDict()  # wait for a call
+        self._timekeeper: anyio.Event | None = None  # waits for a call or for the alarm
+        self._alarm = math.inf
+        self._idle: anyio.Event | None = None
+
+    def __len__(self) -> int:
+        """The number of queued keys, ready or delayed; those in flight are not among them."""
+        return len(self._schedule)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more is given out."""
+        return self._closed
+
+    def counts(self) -> Counts:
+        """Return the depth of each lane and the totals."""
+        return self._schedule.counts(now=anyio.current_time())
+
+    def add(self, key: K, *, lane: Lane = Lane.ROUTINE, at: float | None = None) -> None:
+        """Ask for a key: now, or not before `at`. The earliest time and the highest lane asked for win."""
+        now = anyio.current_time()
+        self._schedule.add(key, now=now, lane=lane, at=at)
+        self._call_one(now)
+
+    def retry(self, key: K) -> float:
+        """Ask for a key again after its next backoff delay, in the lane it was taken from; return the delay."""
+        now = anyio.current_time()
+        delay = self._schedule.retry(key, now=now)
+        self._call_one(now)
+        return delay
+
+    def failures(self, key: K) -> int:
+        """Return how often a key was retried since it was last forgotten."""
+        return self._schedule.failures(key)
+
+    def forget(self, key: K) -> None:
+        """Let the next retry of a key begin with the initial delay: it worked."""
+        self._schedule.forget(key)
+
+    def reset_backoff(self) -> None:
+        """Forget every key's failures, and make due now what only waits for its backoff."""
+        now = anyio.current_time()
+        self._schedule.reset_backoff(now=now)
+        self._call_one(now)
+
+    def discard(self, key: K) -> bool:
+        """Drop what is asked for a key, and its failures; tell whether anything was. In flight, it stays so."""
+        discarded = self._schedule.discard(key)
+        self._tell_idle(anyio.current_time())
+        return discarded
+
+    async def get(self) -> K:
+        """Wait for the next key and take it: nobody else gets it until `done`. Cancelled, it has taken nothing.
+
+        Raises:
+            QueueClosedError: the queue was closed, before or meanwhile.
+        """
+        await checkpoint()
+        while (taken := self._take()) is None:
+            await self._wait()
+        if self._on_take is not None:
+            self._on_take(taken)
+        return taken.key
+
+    def done(self, key: K) -> None:
+        """End the work on a key; what was asked for it meanwhile is queued.
+
+        Raises:
+            KeyError: the key is not in flight.
+        """
+        now = anyio.current_time()
+        self._schedule.done(key, now=now)
+        self._call_one(now)
+        self._tell_idle(now)
+
+    async def wait_idle(self) -> None:
+        """Wait until no key is ready and none in flight. Delayed ones do not count: `counts` tells of them."""
+        await checkpoint()
+        while not self._schedule.idle(now=anyio.current_time()):
+            if self._idle is None:
+                self._idle = anyio.Event()
+            await self._idle.wait()
+
+    def close(self) -> None:
+        """Give out nothing more; what is in flight may still end. Adding does no harm, and has no effect."""
+        self._closed = True
+        while self._sleepers:
+            self._wake_sleeper()
+        self._wake_timekeeper()
+
+    def _take(self) -> Taken[K] | None:
+        if self._closed:
+            raise QueueClosedError
+        now = anyio.current_time()
+        taken = self._schedule.pop(now=now)
+        if taken is not None:
+            self._call_one(now)  # for the next key, or as the next timekeeper
+        return taken
+
+    async def _wait(self) -> None:
+        me = anyio.Event()
+        alarm = self._schedule.next_time() if self._timekeeper is None else None
+        try:
+            if alarm is None:
+                self._sleepers[me] = None
+                await me.wait()
+            else:
+                self._timekeeper, self._alarm = me, alarm
+                with anyio.CancelScope(deadline=alarm):
+                    await me.wait()
+        except BaseException:
+            self._leave(me)
+            self._call_one(anyio.current_time())  # the call that reached us, or would have, is for another
+            raise
+        self._leave(me)
+
+    def _leave(self, me: anyio.Event) -> None:
+        self._sleepers.pop(me, None)
+        if self._timekeeper is me:
+            self._timekeeper, self._alarm = None, math.inf
+
+    def _call_one(self, now: float) -> None:
+        """Wake one worker if a key is due, or if nobody keeps the time of the next that will be."""
+        due = self._schedule.next_time()
+        if due is None:
+            return
+        if self._sleepers and (due <= now or self._timekeeper is None):
+            self._wake_sleeper()
+        elif due <= now or due < self._alarm:
+            self._wake_timekeeper()
+
+    def _tell_idle(self, now: float) -> None:
+        if self._idle is not None and self._schedule.idle(now=now):
+            self._idle.set()
+            self._idle = None
+
+    def _wake_sleeper(self) -> None:
+        event, _ = self._sleepers.popitem(last=False)
+        event.set()
+
+    def _wake_timekeeper(self) -> None:
+        if self._timekeeper is not None:
+            self._timekeeper.set()
+            self._leave(self._timekeeper)
