@@ -1,0 +1,147 @@
+"""The brake: how much may be taken away without asking.
+
+Pure. Wishes are counted per policy and cluster, and over the fleet; a set that is too large is held until somebody
+approves its id. What was let go stays let go while it is wished, and counts for an hour.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+
+from msgspec import Struct
+
+from imps_multi.model.fleet import BrakeLimits, Safety
+from imps_multi.model.names import ClusterName, PolicyName
+from imps_multi.model.target_plan import Wish
+
+HOUR = 3600.0
+DAY = 86400.0
+
+
+class Wishes(Struct, frozen=True):
+    """What one synced cluster wishes to take away under one version of the world.
+
+    ``totals``: our targets there by policy, wanted or not.
+    """
+
+    cluster: ClusterName
+    version: int
+    wishes: frozenset[Wish] = frozenset()
+    totals: Mapping[PolicyName, int] = {}
+
+
+class Shown(Struct, frozen=True):
+    """A held set that was shown, so that its id can still be approved for a day."""
+
+    members: frozenset[Wish]
+    at: float
+
+
+class Ledger(Struct, frozen=True):
+    """What the brake remembers; it goes to the state store before anything is let go."""
+
+    released: Mapping[Wish, float] = {}
+    """What was let go and is still wished, with the time."""
+    recent: tuple[tuple[float, PolicyName, ClusterName], ...] = ()
+    """Every letting go of the last hour."""
+    shown: Mapping[str, Shown] = {}
+    approved: frozenset[Wish] = frozenset()
+
+
+class HeldSet(Struct, frozen=True):
+    """A set that waits for approval. ``policy`` is empty where the fleet's limit holds several policies."""
+
+    id: str
+    policy: PolicyName
+    members: frozenset[Wish]
+    why: str
+
+    @property
+    def clusters(self) -> list[ClusterName]:
+        """The clusters it touches, sorted."""
+        return sorted({wish.cluster for wish in self.members})
+
+
+class Judgement(Struct, frozen=True):
+    """What may go, what is held, and what to remember."""
+
+    released: frozenset[Wish]
+    held: tuple[HeldSet, ...]
+    ledger: Ledger
+
+
+def judge(reports: Iterable[Wishes], ledger: Ledger, safety: Safety, *, now: float) -> Judgement:
+    """Decide over the wishes of every synced cluster.
+
+    What a cluster that is not synced had let go is kept as it is. ``now`` in seconds since the epoch.
+    """
+    by_cluster = {report.cluster: report for report in reports}
+    wished = frozenset().union(*(report.wishes for report in by_cluster.values()))
+    known = {wish: at for wish, at in ledger.released.items() if wish.cluster not in by_cluster or wish in wished}
+    approved = frozenset(wish for wish in ledger.approved if wish.cluster not in by_cluster or wish in wished)
+    recent = tuple(entry for entry in ledger.recent if now - entry[0] < HOUR)
+    new = wished - known.keys() - approved
+    held = _held(new, by_cluster, recent, safety)
+    stopped = frozenset().union(*(one.members for one in held))
+    let_go = (new - stopped) | (wished & approved) - known.keys()
+    released = known | dict.fromkeys(let_go, now)
+    shown = {key: one for key, one in ledger.shown.items() if now - one.at < DAY}
+    shown |= {one.id: Shown(one.members, now) for one in held}
+    counted = tuple((now, wish.policy, wish.cluster) for wish in sorted(new - stopped))
+    return Judgement(
+        released=frozenset(released),
+        held=held,
+        ledger=Ledger(released=released, recent=recent + counted, shown=shown, approved=approved),
+    )
+
+
+def approve(ledger: Ledger, held_id: str, *, now: float) -> Ledger | None:
+    """Let the members of a shown set go; None where no such id was shown in the last day."""
+    shown = ledger.shown.get(held_id)
+    if shown is None or now - shown.at >= DAY:
+        return None
+    return Ledger(
+        released=ledger.released,
+        recent=ledger.recent,
+        shown=ledger.shown,
+        approved=ledger.approved | shown.members,
+    )
+
+
+def _held(
+    new: frozenset[Wish],
+    reports: Mapping[ClusterName, Wishes],
+    recent: tuple[tuple[float, PolicyName, ClusterName], ...],
+    safety: Safety,
+) -> tuple[HeldSet, ...]:
+    total = sum(sum(report.totals.values()) for report in reports.values())
+    count = len(new) + sum(1 for _, _, cluster in recent if cluster in reports)
+    if new and count > (limit := _limit(safety.fleet, total)):
+        why = f"{count} of {total} targets over the fleet would lose something; {limit} may without approval"
+        return (_set(PolicyName(""), new, why),)
+    parts: dict[PolicyName, list[tuple[frozenset[Wish], str]]] = {}
+    for policy, cluster in sorted({(wish.policy, wish.cluster) for wish in new}):
+        members = frozenset(wish for wish in new if (wish.policy, wish.cluster) == (policy, cluster))
+        here = reports[cluster].totals.get(policy, 0)
+        counted = len(members) + sum(1 for _, *where in recent if where == [policy, cluster])
+        if counted > (limit := _limit(safety.per_cluster, here)):
+            why = f"{counted} of {here} targets in {cluster} would lose something; {limit} may without approval"
+            parts.setdefault(policy, []).append((members, why))
+    return tuple(
+        _set(policy, frozenset().union(*(members for members, _ in found)), "; ".join(why for _, why in found))
+        for policy, found in parts.items()
+    )
+
+
+def _limit(limits: BrakeLimits, total: int) -> int:
+    return max(limits.at_least, int(limits.percent * total / 100))
+
+
+def _set(policy: PolicyName, members: frozenset[Wish], why: str) -> HeldSet:
+    return HeldSet(id=held_id(members), policy=policy, members=members, why=why)
+
+
+def held_id(members: Iterable[Wish]) -> str:
+    """Return the id of a set: the same members, the same id."""
+    listed = [[one.policy, one.cluster, one.namespace, one.secret, *one.loses] for one in sorted(members)]
+    return blake2b(json.dumps(listed).encode(), digest_size=6).hexdigest()

@@ -1,0 +1,131 @@
+"""The smallest write that makes what was seen into what is wanted, or None where nothing differs. Pure.
+
+Only our labels, our annotations, the owner's own ones and the data are compared and changed; everything else on the
+object stays as it is. Where nothing else is on it a PUT says so cheapest; otherwise a JSON merge patch.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from imps_multi.model.digest import text_digest
+from imps_multi.model.instant import format_instant
+from imps_multi.model.names import (
+    ADOPTED_ANNOTATION,
+    DELETION_POLICY_ANNOTATION,
+    HUB_LABEL,
+    LINGER_ANNOTATION,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    OUR_ANNOTATIONS,
+    OUR_LABELS,
+    POLICY_ANNOTATION,
+    UNWANTED_SINCE_ANNOTATION,
+    HubId,
+)
+from imps_multi.model.observed import Pairs, SeenSecret
+from imps_multi.model.target_plan import Update
+from imps_multi.model.wanted import Marked, Wanted
+from imps_multi.model.world import Resolved
+
+Changes = tuple[tuple[str, str | None], ...]
+
+
+def difference(seen: SeenSecret, resolved: Resolved, wanted: Wanted) -> Update | None:
+    """Return the update that makes ``seen`` into ``wanted``, adopted marks aside."""
+    marks = seen.marks
+    there_labels, there_annotations = frozenset(marks.labels), frozenset(marks.annotations)
+    labels = _changes(wanted.labels, wanted.seen_labels - there_labels)
+    annotations = _changes(wanted.annotations, wanted.seen_annotations - there_annotations)
+    labels += _unset(marks.labels, wanted.labels, resolved.past_labels)
+    annotations += _unset(
+        marks.annotations, wanted.annotations, (OUR_ANNOTATIONS - _STAYING) | resolved.past_annotations
+    )
+    content = seen.content != wanted.payload.digest or bool(seen.foreign_keys)
+    if not content:
+        return _marks_only(seen, labels, annotations)
+    return Update(
+        uid=seen.uid,
+        resource_version=seen.resource_version,
+        wanted=wanted,
+        put=_all_ours(seen, resolved, wanted),
+        labels=labels,
+        annotations=annotations,
+        drop_data=tuple(sorted(seen.foreign_keys)),
+    )
+
+
+def repair_marks(seen: SeenSecret, resolved: Resolved, hub: HubId) -> Update | None:
+    """Return the update that makes a target carry our marks again where its content is not known at this moment."""
+    policy = resolved.policy
+    labels = dict(policy.secret.labels) | {MANAGED_BY_LABEL: MANAGED_BY, HUB_LABEL: hub}
+    annotations = dict(policy.secret.annotations) | {
+        POLICY_ANNOTATION: str(policy.name),
+        DELETION_POLICY_ANNOTATION: policy.deletion_policy.value,
+    }
+    there = dict(seen.marks.annotations)
+    lifted: Changes = tuple((key, None) for key in (UNWANTED_SINCE_ANNOTATION, LINGER_ANNOTATION) if key in there)
+    return _marks_only(
+        seen, _missing(seen.marks.labels, labels), _missing(seen.marks.annotations, annotations) + lifted
+    )
+
+
+def mark(seen: SeenSecret, marked: Marked) -> Update | None:
+    """Return the update that only marks a target as unwanted."""
+    marks = {UNWANTED_SINCE_ANNOTATION: format_instant(marked.unwanted_since), LINGER_ANNOTATION: marked.linger}
+    return _marks_only(seen, (), _missing(seen.marks.annotations, marks))
+
+
+def release(seen: SeenSecret) -> Update:
+    """Return the update that takes our marks away and leaves the Secret."""
+    return Update(
+        uid=seen.uid,
+        resource_version=seen.resource_version,
+        wanted=None,
+        put=False,
+        labels=tuple((key, None) for key, _ in seen.marks.labels if key in OUR_LABELS),
+        annotations=tuple((key, None) for key, _ in seen.marks.annotations if key in OUR_ANNOTATIONS),
+    )
+
+
+_STAYING = frozenset({ADOPTED_ANNOTATION})
+
+
+def _marks_only(seen: SeenSecret, labels: Changes, annotations: Changes) -> Update | None:
+    if not (labels or annotations):
+        return None
+    return Update(
+        uid=seen.uid,
+        resource_version=seen.resource_version,
+        wanted=None,
+        put=False,
+        labels=labels,
+        annotations=annotations,
+    )
+
+
+def _changes(wanted: Pairs, differing: frozenset[tuple[str, str]]) -> Changes:
+    keys = {key for key, _ in differing}
+    return tuple((key, value) for key, value in wanted if key in keys)
+
+
+def _unset(there: Pairs, wanted: Pairs, ours: Iterable[str]) -> Changes:
+    mine, kept = frozenset(ours), {key for key, _ in wanted}
+    return tuple((key, None) for key, _ in there if key in mine and key not in kept)
+
+
+def _missing(there: Pairs, wanted: Mapping[str, str]) -> Changes:
+    seen = dict(there)
+    return tuple(
+        (key, value) for key, value in sorted(wanted.items()) if seen.get(key) not in (value, text_digest(value))
+    )
+
+
+def _all_ours(seen: SeenSecret, resolved: Resolved, wanted: Wanted) -> bool:
+    marks = seen.marks
+    labels = {key for key, _ in wanted.labels} | OUR_LABELS | resolved.past_labels
+    annotations = {key for key, _ in wanted.annotations} | (OUR_ANNOTATIONS - _STAYING) | resolved.past_annotations
+    return (
+        not marks.foreign
+        and not seen.immutable
+        and all(key in labels for key, _ in marks.labels)
+        and all(key in annotations for key, _ in marks.annotations)
+    )

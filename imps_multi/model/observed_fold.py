@@ -1,0 +1,171 @@
+"""The fold: one cluster's observed state, changed only by ``apply``.
+
+One writer (the cluster actor), fed by the watches and by the answers to our own writes; ``plan`` reads it. Whatever
+way the events are split, lost or doubled, the same last look gives the same state. An event that is older than what is
+known of a key is ignored, so that a slow watch never undoes the answer to a write.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar, assert_never
+
+from imps_multi.model.names import NamespaceName, SecretName
+from imps_multi.model.observed import (
+    NamespaceGone,
+    NamespaceRecord,
+    NamespaceSeen,
+    NamespacesReplaced,
+    SecretGone,
+    SecretSeen,
+    SecretsReplaced,
+    SeenSecret,
+    WatchEvent,
+)
+
+Item = TypeVar("Item")
+
+
+class Observed:
+    """What is there. ``apply`` returns the namespaces whose plan may have changed."""
+
+    def __init__(self) -> None:
+        self.namespaces: dict[NamespaceName, NamespaceRecord] = {}
+        self.namespaces_synced = False
+        self._secrets: dict[SecretName, dict[NamespaceName, SeenSecret]] = {}
+        self._graves: dict[tuple[SecretName, NamespaceName], int] = {}
+        """Versions at which a key was seen to go, so that an older event does not bring it back."""
+        self._synced_names: set[SecretName] = set()
+
+    def apply(self, event: WatchEvent) -> Iterable[NamespaceName]:
+        """Take one event in; return the namespaces that it touched."""
+        match event:
+            case NamespaceSeen(record=record):
+                return self._see_namespace(record)
+            case NamespaceGone(name=name):
+                return (name,) if self.namespaces.pop(name, None) else ()
+            case NamespacesReplaced():
+                return self._replace_namespaces(event)
+            case SecretSeen(namespace=namespace, name=name, secret=secret):
+                return (namespace,) if self._see_secret(name, namespace, secret) else ()
+            case SecretGone(namespace=namespace, name=name, resource_version=version):
+                return (namespace,) if self._lose_secret(name, namespace, version) else ()
+            case SecretsReplaced():
+                return self._replace_secrets(event)
+            case _:
+                assert_never(event)
+
+    def secret(self, name: SecretName, namespace: NamespaceName) -> SeenSecret | None:
+        """Return what is there under a name, as far as it was seen."""
+        held = self._secrets.get(name)
+        return held.get(namespace) if held else None
+
+    def secrets(self, name: SecretName) -> Mapping[NamespaceName, SeenSecret]:
+        """Return every Secret of a name by namespace."""
+        return self._secrets.get(name, {})
+
+    def everything(self) -> Iterator[tuple[SecretName, NamespaceName, SeenSecret]]:
+        """Walk over every Secret that is known."""
+        for name, held in self._secrets.items():
+            for namespace, secret in held.items():
+                yield name, namespace, secret
+
+    def synced(self, name: SecretName) -> bool:
+        """Say whether the namespaces and the Secrets of this name were listed whole."""
+        return self.namespaces_synced and name in self._synced_names
+
+    def forget(self, name: SecretName) -> None:
+        """Drop a name that is no longer watched."""
+        self._secrets.pop(name, None)
+        self._synced_names.discard(name)
+        self._graves = {key: version for key, version in self._graves.items() if key[0] != name}
+
+    def unsync(self) -> None:
+        """Contact was lost: what is known stays as the last known, and is not the whole picture any more."""
+        self.namespaces_synced = False
+        self._synced_names.clear()
+
+    def unsync_name(self, name: SecretName) -> None:
+        """The watch of one name broke: what is known of it is not the whole picture any more."""
+        self._synced_names.discard(name)
+
+    def _see_namespace(self, record: NamespaceRecord) -> Iterable[NamespaceName]:
+        known = self.namespaces.get(record.name)
+        if known is not None and known.resource_version >= record.resource_version:
+            return ()
+        self.namespaces[record.name] = record
+        return () if known is not None and _same_namespace(known, record) else (record.name,)
+
+    def _replace_namespaces(self, event: NamespacesReplaced) -> Iterable[NamespaceName]:
+        before, self.namespaces = self.namespaces, {record.name: record for record in event.records}
+        first, self.namespaces_synced = not self.namespaces_synced, True
+        if first:
+            return before.keys() | self.namespaces.keys()
+        return _changed(before, self.namespaces, _same_namespace)
+
+    def _see_secret(self, name: SecretName, namespace: NamespaceName, secret: SeenSecret) -> bool:
+        held = self._secrets.setdefault(name, {})
+        known = held.get(namespace)
+        latest = known.resource_version if known else self._graves.get((name, namespace), 0)
+        if secret.resource_version <= latest:
+            return False
+        self._graves.pop((name, namespace), None)
+        held[namespace] = secret
+        return known is None or not _same_secret(known, secret)
+
+    def _lose_secret(self, name: SecretName, namespace: NamespaceName, version: int) -> bool:
+        known = self._secrets.get(name, {}).get(namespace)
+        if known is not None and version < known.resource_version:
+            return False
+        self._graves[name, namespace] = max(version, self._graves.get((name, namespace), 0))
+        if known is None:
+            return False
+        del self._secrets[name][namespace]
+        return True
+
+    def _replace_secrets(self, event: SecretsReplaced) -> Iterable[NamespaceName]:
+        before = self._secrets.get(event.name, {})
+        after = dict(event.secrets)
+        if not event.reset:
+            for namespace, known in before.items():
+                listed = after.get(namespace)
+                answered_later = known.resource_version > event.resource_version
+                if answered_later and (listed is None or listed.resource_version < known.resource_version):
+                    after[namespace] = known
+            for namespace in [space for space in after if self._dug(event, space, after[space])]:
+                del after[namespace]
+        self._graves = {
+            key: version
+            for key, version in self._graves.items()
+            if key[0] != event.name or (version > event.resource_version and not event.reset)
+        }
+        self._secrets[event.name] = after
+        first = event.name not in self._synced_names
+        self._synced_names.add(event.name)
+        if first:
+            return before.keys() | after.keys() | self.namespaces.keys()
+        return _changed(before, after, _same_secret)
+
+    def _dug(self, event: SecretsReplaced, namespace: NamespaceName, secret: SeenSecret) -> bool:
+        return self._graves.get((event.name, namespace), 0) > max(event.resource_version, secret.resource_version)
+
+
+def _same_namespace(known: NamespaceRecord, seen: NamespaceRecord) -> bool:
+    return (known.labels, known.annotations, known.terminating) == (seen.labels, seen.annotations, seen.terminating)
+
+
+def _same_secret(known: SeenSecret, seen: SeenSecret) -> bool:
+    return (
+        known.uid == seen.uid
+        and known.content == seen.content
+        and known.marks == seen.marks
+        and known.type == seen.type
+        and known.foreign_keys == seen.foreign_keys
+        and known.immutable == seen.immutable
+    )
+
+
+def _changed(
+    before: Mapping[NamespaceName, Item], after: Mapping[NamespaceName, Item], same: Callable[[Item, Item], bool]
+) -> Iterable[NamespaceName]:
+    gone = before.keys() - after.keys()
+    differing = (name for name, item in after.items() if (known := before.get(name)) is None or not same(known, item))
+    return gone | set(differing)

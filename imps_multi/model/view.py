@@ -1,0 +1,90 @@
+"""The world as one cluster sees it: which policies reach it, by the Secret name that they write. Pure.
+
+Built once per world and cluster; the planner looks names up in it.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from imps_multi.model.fleet import ClusterSettings
+from imps_multi.model.matching import cluster_selected, namespace_selected
+from imps_multi.model.names import ClusterName, HubId, PolicyName, SecretName
+from imps_multi.model.observed import NamespaceRecord
+from imps_multi.model.policy import Policy
+from imps_multi.model.selection import ClusterSelection
+from imps_multi.model.world import Resolved, Standing, World
+
+
+class Candidate(Struct, frozen=True):
+    """A policy and whether it reaches this cluster."""
+
+    resolved: Resolved
+    reaches: bool
+
+    @property
+    def policy(self) -> Policy:
+        """The spec in force."""
+        return self.resolved.policy
+
+    def selects(self, record: NamespaceRecord) -> bool:
+        """Say whether the policy asks for a target in this namespace."""
+        return (
+            self.reaches
+            and self.resolved.standing is not Standing.DELETED
+            and namespace_selected(self.policy.namespaces, record)
+        )
+
+
+class View(Struct, frozen=True):
+    """What one cluster's planner works from; ``by_name`` lists rivals in the order in which they win."""
+
+    cluster: ClusterName
+    hub: HubId
+    hubs: frozenset[HubId]
+    version: int
+    synced: bool
+    whole: bool
+    policies: Mapping[PolicyName, Candidate]
+    by_name: Mapping[SecretName, tuple[Candidate, ...]]
+    seen_deleted: frozenset[PolicyName]
+    hub_empty: bool
+
+
+def view(
+    world: World, settings: ClusterSettings, *, hub: HubId, previous: Iterable[HubId] = (), defaults: Iterable[str] = ()
+) -> View:
+    """Look at the world from one cluster. ``defaults``: globs for policies that name no clusters."""
+    globs = tuple(defaults)
+    candidates = {
+        name: Candidate(resolved, _reaches(resolved.policy, settings, globs))
+        for name, resolved in world.policies.items()
+    }
+    by_name: dict[SecretName, list[Candidate]] = {}
+    for candidate in sorted(candidates.values(), key=lambda one: rank(one.policy)):
+        if candidate.reaches and candidate.resolved.standing is not Standing.DELETED:
+            by_name.setdefault(candidate.policy.secret.name, []).append(candidate)
+    return View(
+        cluster=settings.name,
+        hub=hub,
+        hubs=frozenset((hub, *previous)),
+        version=world.version,
+        synced=world.synced,
+        whole=world.whole,
+        policies=candidates,
+        by_name={name: tuple(rivals) for name, rivals in by_name.items()},
+        seen_deleted=world.seen_deleted,
+        hub_empty=world.hub_empty,
+    )
+
+
+def rank(policy: Policy) -> tuple[float, str]:
+    """Order rivals: the older first, then by name; without timestamps by name."""
+    return (float("inf") if policy.created is None else policy.created, policy.name)
+
+
+def _reaches(policy: Policy, settings: ClusterSettings, defaults: tuple[str, ...]) -> bool:
+    labels = dict(settings.labels)
+    if policy.clusters is not None:
+        return cluster_selected(policy.clusters, settings.name, labels)
+    return cluster_selected(ClusterSelection(names=defaults), settings.name, labels)
