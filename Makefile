@@ -15,12 +15,11 @@ setup: ## make .venv with everything for development, from the locked requiremen
 servers: setup ## find or build kube-apiserver and etcd for the tests; kept in the user's cache directory
 	@$(BIN)/python -m tests.realcluster.binaries
 
-lint: setup ## all gates but the tests
-	$(BIN)/ruff format --check $(CODE)
-	$(BIN)/ruff check $(CODE)
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/flake8 $(CODE)
+lint: setup ## all gates but the tests, each of them even when one before it failed
+	@failed=0; \
+	for gate in "ruff format --check $(CODE)" "ruff check $(CODE)" mypy lint-imports "flake8 --select=ASYNC $(CODE)"; do \
+		echo "$$gate"; $(BIN)/$$gate || failed=1; \
+	done; exit $$failed
 
 format: setup ## put the code into shape
 	$(BIN)/ruff format $(CODE)
