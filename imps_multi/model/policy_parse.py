@@ -1,0 +1,258 @@
+"""An ImagePullSecret from its manifest: a valid ``Policy``, or everything that is wrong with it.
+
+Pure. Fed by ``hub_fold`` and by ``validate``. Accepts every manifest that IMPS accepts and that could ever work there.
+Unknown fields: under ``spec.target`` they are a problem, since a typo would widen or narrow a selection; elsewhere
+under ``spec`` they are one where they look like a known field, else ignored as an API server prunes them.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from imps_multi.model.fields import Fields, did_you_mean, join, near_field, shown
+from imps_multi.model.names import (
+    APPROVE_ANNOTATION,
+    DOMAIN,
+    MANAGED_BY_LABEL,
+    POLICY_API_VERSION,
+    POLICY_KIND,
+    SYNC_ANNOTATION,
+    NamespaceName,
+    PolicyName,
+    SecretName,
+    Uid,
+)
+from imps_multi.model.policy import (
+    ConflictPolicy,
+    DeletionPolicy,
+    InvalidPolicy,
+    Policy,
+    SourceRef,
+    SpecProblem,
+    TargetSecret,
+)
+from imps_multi.model.selection import ClusterSelection
+from imps_multi.model.selection_parse import cluster_selection, namespace_selection
+from imps_multi.model.validity import (
+    ANNOTATIONS_SIZE,
+    annotation_key_problem,
+    dns_label_problem,
+    dns_subdomain_problem,
+    label_key_problem,
+    label_value_problem,
+)
+
+SPEC_FIELDS: Final = ("registry", "target", "conflictPolicy", "deletionPolicy", "suspend")
+TARGET_FIELDS: Final = ("clusters", "namespaces", "namespacesWithPods", "secret")
+NOT_SUPPORTED: Final = "is not supported by this version"
+GENERATION_BYTES: Final = 6
+"""So many bytes of digest make a generation that every JSON reader keeps exact."""
+
+_CLUSTERS_NEEDED: Final = (
+    'is required here, as the configuration has no defaultClusters: write clusters: {names: ["*"]} for every cluster '
+    "of the fleet"
+)
+
+
+def parse_policy(content: Mapping[str, Any], *, generation: int | None = None) -> Policy | InvalidPolicy:
+    """Read one manifest. Without a ``generation`` (a directory has none) it is a digest of the content."""
+    fields = Fields()
+    _identity(fields, content)
+    metadata = fields.mapping(content.get("metadata"), "metadata")
+    annotations = fields.text_map(metadata.get("annotations"), "metadata.annotations")
+    name = _required_name(fields, metadata.get("name"), "metadata.name")
+    given = _required(fields, content, "spec")
+    spec = given or {}
+    _stray_fields(fields, spec, "spec", SPEC_FIELDS)
+    sources = _sources(fields, _required(fields, given, "spec.registry"))
+    given_target = _required(fields, given, "spec.target")
+    target = given_target or {}
+    fields.known_only(target, "spec.target", TARGET_FIELDS)
+    secret = _target_secret(fields, _required(fields, given_target, "spec.target.secret"))
+    policy = Policy(
+        name=PolicyName(name),
+        generation=generation if generation is not None else content_generation(spec, annotations),
+        sources=sources,
+        secret=secret,
+        namespaces=namespace_selection(fields, target.get("namespaces"), "spec.target.namespaces"),
+        clusters=cluster_selection(fields, target.get("clusters"), "spec.target.clusters"),
+        conflict_policy=_conflict_policy(fields, spec),
+        deletion_policy=fields.choice(
+            spec.get("deletionPolicy"), "spec.deletionPolicy", DeletionPolicy.WHEN_UNREFERENCED
+        ),
+        suspend=fields.truth(spec.get("suspend"), "spec.suspend"),
+        uid=_uid(metadata.get("uid")),
+        created=_timestamp(metadata.get("creationTimestamp")),
+        sync_request=annotations.get(SYNC_ANNOTATION, ""),
+        approve_request=annotations.get(APPROVE_ANNOTATION, ""),
+    )
+    _no_pods(fields, target)
+    return policy if not fields.problems else _invalid(policy, fields.problems)
+
+
+def with_default_clusters(policy: Policy, names: tuple[str, ...]) -> Policy | InvalidPolicy:
+    """Give a policy without ``target.clusters`` the configured default; without one, it is invalid."""
+    if policy.clusters is not None:
+        return policy
+    if not names:
+        return _invalid(policy, (SpecProblem("spec.target.clusters", _CLUSTERS_NEEDED),))
+    return replace(policy, clusters=ClusterSelection(names=names))
+
+
+def content_generation(spec: Mapping[str, object], annotations: Mapping[str, str]) -> int:
+    """Digest what a policy says into a positive integer: its spec, and the annotations that ask for something."""
+    asked = {key: annotations[key] for key in (SYNC_ANNOTATION, APPROVE_ANNOTATION) if key in annotations}
+    text = json.dumps([_plain(spec), asked], sort_keys=True, separators=(",", ":"), default=str)
+    return int.from_bytes(blake2b(text.encode(), digest_size=GENERATION_BYTES).digest()) or 1
+
+
+def _plain(value: object) -> object:
+    """Turn every key into a text, so that keys of several types can be sorted."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _invalid(policy: Policy, problems: tuple[SpecProblem, ...]) -> InvalidPolicy:
+    return InvalidPolicy(
+        name=policy.name,
+        generation=policy.generation,
+        problems=problems,
+        secret_name=policy.secret.name or None,
+    )
+
+
+def _identity(fields: Fields, content: Mapping[str, Any]) -> None:
+    for field, expected in (("apiVersion", POLICY_API_VERSION), ("kind", POLICY_KIND)):
+        value = content.get(field)
+        if value != expected:
+            said = shown(value) if isinstance(value, str) else "something else"
+            fields.problem(field, f"must be {expected}, is {said}")
+
+
+def _required(fields: Fields, parent: Mapping[str, object] | None, path: str) -> dict[str, object] | None:
+    """Read a required mapping under its parent; None where it is not there, or its parent is not: told once."""
+    if parent is None:
+        return None
+    value = parent.get(path.rpartition(".")[2])
+    if value is None:
+        fields.problem(path, "is required")
+        return None
+    content = fields.mapping(value, path)
+    return content if isinstance(value, Mapping) else None
+
+
+def _required_name(fields: Fields, value: object, path: str) -> str:
+    """Read the name of an object; an invalid one is kept, so that the problem can be told by it."""
+    if value is None:
+        fields.problem(path, "is required")
+        return ""
+    name = fields.text(value, path)
+    if name is None:
+        return ""
+    problem = dns_subdomain_problem(name)
+    if problem is not None:
+        fields.problem(path, f"{shown(name)} is not valid: {problem}")
+    return name
+
+
+def _stray_fields(fields: Fields, content: Mapping[str, object], path: str, known: Collection[str]) -> None:
+    for name in content:
+        if name in known:
+            continue
+        if name in TARGET_FIELDS:
+            fields.problem(join(path, name), "belongs under spec.target")
+        elif near_field(name, known) is not None:
+            fields.problem(join(path, name), f"unknown field{did_you_mean(name, known)}")
+
+
+def _sources(fields: Fields, registry: Mapping[str, object] | None) -> tuple[SourceRef, ...]:
+    if registry is None:
+        return ()
+    _stray_fields(fields, registry, "spec.registry", ("credentials",))
+    path = "spec.registry.credentials"
+    listed = fields.items(registry.get("credentials"), path)
+    if not registry.get("credentials"):
+        fields.problem(path, "is required: name at least one source Secret, as {name: …, namespace: …}")
+    refs = [_source(fields, item, at) for at, item in listed]
+    return tuple(dict.fromkeys(ref for ref in refs if ref is not None))
+
+
+def _source(fields: Fields, value: object, path: str) -> SourceRef | None:
+    content = fields.mapping(value, path)
+    _stray_fields(fields, content, path, ("name", "namespace"))
+    name = _required_name(fields, content.get("name"), f"{path}.name")
+    namespace = _namespace_name(fields, content.get("namespace"), f"{path}.namespace")
+    return SourceRef(NamespaceName(namespace), name) if name and namespace else None
+
+
+def _namespace_name(fields: Fields, value: object, path: str) -> str:
+    if value is None:
+        fields.problem(path, "is required: the namespace of the source Secret in the hub")
+        return ""
+    name = fields.text(value, path)
+    if name is None:
+        return ""
+    problem = dns_label_problem(name)
+    if problem is not None:
+        fields.problem(path, f"{shown(name)} is not valid: {problem}")
+    return name
+
+
+def _target_secret(fields: Fields, secret: Mapping[str, object] | None) -> TargetSecret:
+    if secret is None:
+        return TargetSecret(SecretName(""))
+    path = "spec.target.secret"
+    fields.known_only(secret, path, ("name", "labels", "annotations"))
+    name = _required_name(fields, secret.get("name"), f"{path}.name")
+    labels = fields.text_map(secret.get("labels"), f"{path}.labels")
+    annotations = fields.text_map(secret.get("annotations"), f"{path}.annotations")
+    for key, value in labels.items():
+        _own_pair(fields, join(f"{path}.labels", key), key, label_key_problem(key) or label_value_problem(value))
+    for key in annotations:
+        _own_pair(fields, join(f"{path}.annotations", key), key, annotation_key_problem(key))
+    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATIONS_SIZE:
+        fields.problem(f"{path}.annotations", f"are more than {ANNOTATIONS_SIZE} bytes together; shorten them")
+    return TargetSecret(SecretName(name), tuple(sorted(labels.items())), tuple(sorted(annotations.items())))
+
+
+def _own_pair(fields: Fields, path: str, key: str, problem: str | None) -> None:
+    if key == MANAGED_BY_LABEL or key.startswith(f"{DOMAIN}/"):
+        fields.problem(path, "is imps-multi's own mark; take it away")
+    elif problem is not None:
+        fields.problem(path, f"is not valid: {problem}")
+
+
+def _conflict_policy(fields: Fields, spec: Mapping[str, object]) -> ConflictPolicy:
+    path = "spec.conflictPolicy"
+    chosen = fields.choice(spec.get("conflictPolicy"), path, ConflictPolicy.FAIL)
+    if chosen is ConflictPolicy.ADOPT:
+        fields.problem(path, f"Adopt {NOT_SUPPORTED}; write Fail, or take it away")
+    return chosen
+
+
+def _no_pods(fields: Fields, target: Mapping[str, object]) -> None:
+    path = "spec.target.namespacesWithPods"
+    pods = fields.mapping(target.get("namespacesWithPods"), path)
+    fields.known_only(pods, path, ("labels", "annotations"))
+    if pods.get("labels") or pods.get("annotations"):
+        fields.problem(path, f"{NOT_SUPPORTED}; select the namespaces themselves, by name, label or annotation")
+
+
+def _uid(value: object) -> Uid | None:
+    return Uid(value) if isinstance(value, str) and value else None
+
+
+def _timestamp(value: object) -> float | None:
+    """Read an RFC 3339 time; it only decides between rivals, so one that cannot be read is as if absent."""
+    if isinstance(value, datetime):
+        return (value if value.tzinfo is not None else value.replace(tzinfo=UTC)).timestamp()
+    try:
+        read = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return None if read is None else _timestamp(read)
