@@ -111,9 +111,9 @@ class KeyedQueue(Generic[K]):
         self._tell_idle(now)
 
     async def wait_idle(self) -> None:
-        """Wait until no key is ready and none in flight. Delayed ones do not count: `counts` tells of them."""
+        """Wait until no key is in flight, nor, unless the queue is closed, ready. Delayed ones do not count."""
         await checkpoint()
-        while not self._schedule.idle(now=anyio.current_time()):
+        while not self._is_idle(anyio.current_time()):
             if self._idle is None:
                 self._idle = anyio.Event()
             await self._idle.wait()
@@ -124,6 +124,7 @@ class KeyedQueue(Generic[K]):
         while self._sleepers:
             self._wake_sleeper()
         self._wake_timekeeper()
+        self._tell_idle(anyio.current_time())
 
     def _take(self) -> Taken[K] | None:
         if self._closed:
@@ -167,9 +168,12 @@ class KeyedQueue(Generic[K]):
             self._wake_timekeeper()
 
     def _tell_idle(self, now: float) -> None:
-        if self._idle is not None and self._schedule.idle(now=now):
+        if self._idle is not None and self._is_idle(now):
             self._idle.set()
             self._idle = None
+
+    def _is_idle(self, now: float) -> bool:
+        return not self._schedule.in_flight and (self._closed or not self._schedule.ready(now=now))
 
     def _wake_sleeper(self) -> None:
         event, _ = self._sleepers.popitem(last=False)

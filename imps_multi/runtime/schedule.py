@@ -161,10 +161,15 @@ class Schedule(Generic[K]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def idle(self, *, now: float) -> bool:
-        """Tell whether no key is ready and none in flight; some may be delayed."""
+    @property
+    def in_flight(self) -> int:
+        """The number of keys that were taken and are not done."""
+        return len(self._flights)
+
+    def ready(self, *, now: float) -> bool:
+        """Tell whether there is a key to take."""
         self._promote(now)
-        return not self._flights and not any(self._ready.values())
+        return any(self._ready.values())
 
     def counts(self, *, now: float) -> Counts:
         """Return the depth of each lane and the totals."""

@@ -186,9 +186,9 @@ class Supervisor:
         except asyncio.CancelledError as stray:
             if _cancelled():
                 raise
-            failure = StrayCancellationError(f"child {child.status.name!r} met a cancellation that was not its own")
-            failure.__cause__ = stray
-            return self._crashed(child, failure)
+            bug = StrayCancellationError(f"child {child.status.name!r} met a cancellation that was not its own")
+            bug.__cause__ = stray
+            return self._crashed(child, bug)
         except BaseExceptionGroup as group:
             failures, rest = group.split(Exception)
             if failures is None or rest is None:
