@@ -29,7 +29,7 @@ PLACES = ("/wo" + "rk/", "/ro" + "ot/", "/home/" + "runner")
 
 EXCEPTION = re.compile(r"#\s*(noqa|type:\s*ignore|pylint:|mypy:|fmt:|ruff:)")
 EXPLAINED = re.compile(
-    r"#\s*(noqa: [A-Z]+\d+(, ?[A-Z]+\d+)*(  #)? (- |because )?\w.{6,}|type: ignore\[[a-z-]+(, ?[a-z-]+)*\]  # \w.{6,})"
+    r"#\s*(noqa: [A-Z]+\d+(, ?[A-Z]+\d+)*(,|  #| -)? \w.{6,}|type: ignore\[[a-z-]+(, ?[a-z-]+)*\]  # \w.{6,})"
 )
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
 
