@@ -17,12 +17,10 @@ import msgspec
 
 DEFAULT_REGISTRY: Final = "index.docker.io"
 _DOCKER_HUB: Final = ("docker.io", "index.docker.io")
-_HOST: Final = re.compile(
-    r"""(?P<name>\[[^\]/%]*\]|[A-Za-z0-9\-._~!$&'()*+,;=:"<>\[\]\u0080-\U0010ffff]*?)(?P<colon>:(?P<port>\d*))?"""
-)
+_HOST: Final = re.compile(r"""\[[^\]/%]*\](?::\d*)?|[A-Za-z0-9\-._~!$&'()*+,;=:"<>\[\]\u0080-\U0010ffff]*""")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_GLOB: Final = re.compile(r"(?P<any>[*?])|\[(?P<not>\^?)(?P<members>(?:[^\]\-](?:-[^\]\-])?)+)\]|[^*?\[]")
+_GLOB: Final = re.compile(r"(?P<any>[*?])|\[(?P<members>(?:[^\]\-](?:-[^\]\-])?)+)\]|[^*?\[]")
 _MEMBER: Final = re.compile(r"(.)(?:-(.))?", re.DOTALL)
 _HTML: Final = str.maketrans({"&": "\\u0026", "<": "\\u003c", ">": "\\u003e", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
@@ -228,15 +226,21 @@ def _parsed(schemeless: str) -> _Url | None:
         return None
     authority, slash, path = schemeless.partition("#")[0].partition("?")[0].partition("/")
     host = authority.rpartition("@")[2]
-    found = _HOST.fullmatch(host)
-    if found is None or _BAD_ESCAPE.search(path):
+    if not _HOST.fullmatch(host) or _BAD_ESCAPE.search(path):
         return None
-    name, port = found["name"], found["port"]
-    return _Url((host if port is None else name).split("."), port or "", host, unquote(slash + path))
+    name, colon, port = host.rpartition(":")
+    if host.endswith("]") or not colon:
+        return _Url(host.split("."), "", host, unquote(slash + path))
+    if port.strip("0123456789"):
+        return None
+    return _Url(name.removeprefix("[").removesuffix("]").split("."), port, host, unquote(slash + path))
 
 
 def _label_matches(pattern: str, label: str) -> bool:
-    """Match one host label as Go's ``filepath.Match`` does; a bad pattern matches nothing."""
+    """Match one host label as Go's ``filepath.Match`` does; a bad pattern matches nothing.
+
+    A host that parses holds no ``^`` and no backslash, so a class is never negated and nothing is escaped.
+    """
     pieces = [_glob_piece(found) for found in _GLOB.finditer(pattern)]
     whole = sum(len(found[0]) for found in _GLOB.finditer(pattern)) == len(pattern)
     return whole and re.fullmatch("".join(pieces), label, re.DOTALL) is not None
@@ -249,8 +253,8 @@ def _glob_piece(found: re.Match[str]) -> str:
         case "members":
             ranges = [(member[1], member[2] or member[1]) for member in _MEMBER.finditer(found["members"])]
             inside = "".join(f"{re.escape(low)}-{re.escape(high)}" for low, high in ranges if low <= high)
-            # A range that runs backwards holds nothing; an empty class does not compile in Python.
-            return (f"[{found['not']}{inside}]" if inside else "(?!)") if not found["not"] or inside else "."
+            # A range that runs backwards holds nothing, and an empty class does not compile in Python.
+            return f"[{inside}]" if inside else "(?!)"
         case _:
             return re.escape(found[0])
 
