@@ -13,7 +13,7 @@ from msgspec import Struct
 from imps_multi.model.credential import Interpretation, MintedToken, MintIdentity
 from imps_multi.model.fleet import ClusterSettings
 from imps_multi.model.hub import HubReading, SourceSecret
-from imps_multi.model.names import NamespaceName, SecretName, Uid
+from imps_multi.model.names import ClusterName, NamespaceName, PolicyName, SecretName, Uid
 from imps_multi.model.observed import WatchEvent
 
 
@@ -215,6 +215,49 @@ class Provider(Protocol):
             Unauthorized, Forbidden: the identity is refused.
             Invalid: the answer is of no use.
         """
+
+
+class WriteRecord(Struct, frozen=True):
+    """One write to a target cluster, for the audit log and the metrics. ``result``: ok, or the error's name."""
+
+    time: float
+    cluster: ClusterName
+    namespace: NamespaceName
+    name: SecretName
+    uid: str
+    operation: str
+    policy: PolicyName
+    why: str
+    expires_at: float | None
+    result: str
+
+
+class Signals(Protocol):
+    """What actors tell to whoever counts and logs. Never blocks, never raises."""
+
+    def write(self, record: WriteRecord) -> None:
+        """A write was answered, or failed."""
+
+    def onboarded(self, seconds: float) -> None:
+        """A namespace got its first target this long after it was seen."""
+
+    def fanned_out(self, seconds: float) -> None:
+        """A changed source reached its last reachable target after so long."""
+
+    def refreshed(self, provider: str, *, ok: bool) -> None:
+        """A mint worked, or failed."""
+
+    def crashed(self, actor: str, error: Exception) -> None:
+        """An actor failed in a way nobody foresaw, and restarts."""
+
+    def quarantined(self, kind: str, name: str, *, active: bool) -> None:
+        """A cluster's or a credential's actor spent its restarts; ``active`` False: it runs again."""
+
+    def uid_changed(self, cluster: ClusterName) -> None:
+        """A target has another UID than before: somebody made it anew."""
+
+    def queued(self, waited: float) -> None:
+        """A worker took a key that had been due for so many seconds."""
 
 
 Interpreter = Callable[[SourceSecret], Interpretation]

@@ -71,6 +71,17 @@ class Planner:
             return _conflicting(record, name, claimants, f"the Secret there has type {seen.type[:63]}")
         return self._ours(record, name, seen, whose, claimants, now)
 
+    def forbidden(self, record: NamespaceRecord | None, name: SecretName, message: str) -> TargetPlan | None:
+        """Return how a target stands whose name may not be read in this cluster."""
+        if record is None or record.terminating:
+            return None
+        lines = tuple(
+            Line(candidate.policy.name, State.FAILED, reason="Forbidden", message=message)
+            for candidate in self.view.by_name.get(name, ())
+            if candidate.selects(record)
+        )
+        return TargetPlan(record.name, name, lines) if lines else None
+
     def _missing(
         self, record: NamespaceRecord, name: SecretName, claimants: list[Candidate], now: float
     ) -> TargetPlan | None:

@@ -5,11 +5,11 @@ Built once per world and cluster; the planner looks names up in it.
 
 from collections.abc import Iterable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from imps_multi.model.fleet import ClusterSettings
 from imps_multi.model.matching import cluster_selected, namespace_selected
-from imps_multi.model.names import ClusterName, HubId, PolicyName, SecretName
+from imps_multi.model.names import IGNORE_ANNOTATION, ClusterName, HubId, PolicyName, SecretName
 from imps_multi.model.observed import NamespaceRecord
 from imps_multi.model.policy import Policy
 from imps_multi.model.selection import ClusterSelection
@@ -35,6 +35,17 @@ class Candidate(Struct, frozen=True):
             and namespace_selected(self.policy.namespaces, record)
         )
 
+    def excludes(self, record: NamespaceRecord) -> bool:
+        """Say whether only ``exclude``, or the namespace's own ignore annotation, keeps the policy out of it."""
+        selection = self.policy.namespaces
+        ignored = any(key == IGNORE_ANNOTATION for key, _ in record.annotations)
+        if not self.reaches or not (selection.exclude or ignored) or self.selects(record):
+            return False
+        open_record = structs.replace(
+            record, annotations=tuple(p for p in record.annotations if p[0] != IGNORE_ANNOTATION)
+        )
+        return namespace_selected(structs.replace(selection, exclude=()), open_record)
+
 
 class View(Struct, frozen=True):
     """What one cluster's planner works from; ``by_name`` lists rivals in the order in which they win."""
@@ -49,6 +60,15 @@ class View(Struct, frozen=True):
     by_name: Mapping[SecretName, tuple[Candidate, ...]]
     seen_deleted: frozenset[PolicyName]
     hub_empty: bool
+
+    def excluded(self, record: NamespaceRecord) -> frozenset[PolicyName]:
+        """Return the policies that only an exclusion keeps out of a namespace."""
+        return frozenset(
+            candidate.policy.name
+            for rivals in self.by_name.values()
+            for candidate in rivals
+            if candidate.excludes(record)
+        )
 
 
 def view(
