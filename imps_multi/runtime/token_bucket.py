@@ -20,6 +20,7 @@ class TokenBucket:
 
     `halve` is multiplicative decrease, at most once per `settle` seconds, so that one refused burst counts once;
     the rate then grows back in a straight line, from nothing to full in `recovery` seconds. Never under `floor`.
+    Times are on the caller's monotonic clock; one that is older than the last counts as the last.
     """
 
     __slots__ = ("_burst", "_floor", "_full", "_halved", "_now", "_paused", "_rate", "_settle", "_slope", "_tokens")
