@@ -1,0 +1,65 @@
+"""Sockets to API servers: kept alive, watched by the kernel, opened through the fleet's gate.
+
+A peer that is gone without a word shows within 30 s, also on a connection that only reads. Used by ``transport``.
+"""
+
+import socket
+import sys
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+
+from imps_multi.kube.gate import Gate
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.tracing import Trace
+
+KEEPALIVE_IDLE: Final = 10
+KEEPALIVE_INTERVAL: Final = 5
+KEEPALIVE_COUNT: Final = 3
+UNACKNOWLEDGED: Final = 30.0
+"""Seconds that sent data may stay unacknowledged (TCP_USER_TIMEOUT)."""
+DNS_CACHE: Final = 30
+
+
+def open_socket(
+    address: tuple[int, int, int, str, tuple[str, int]] | tuple[int, int, int, str, tuple[str, int, int, int]],
+) -> socket.socket:
+    """Make the socket of one connection attempt."""
+    family, kind, protocol = address[:3]
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_COUNT)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNACKNOWLEDGED * 1000))
+    return made
+
+
+class Connector(aiohttp.TCPConnector):
+    """The pool of one cluster, without a limit: the actor has one. ``gate`` None opens at once, for probes."""
+
+    def __init__(self, *, resolver: AbstractResolver, gate: Gate | None, single_use: bool = False) -> None:
+        super().__init__(
+            limit=0,
+            resolver=resolver,
+            ttl_dns_cache=DNS_CACHE,
+            force_close=single_use,
+            socket_factory=open_socket,
+        )
+        self._gate = gate
+
+    async def _create_connection(
+        self,
+        req: "ClientRequest",
+        traces: list["Trace"],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's name
+    ) -> "ResponseHandler":
+        if self._gate is None:
+            return await super()._create_connection(req, traces, timeout)
+        async with self._gate.passing():
+            return await super()._create_connection(req, traces, timeout)

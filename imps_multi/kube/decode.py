@@ -1,0 +1,288 @@
+"""What a watch or a list sends, read into the events that the cluster actor folds.
+
+A ``Reader`` per watched kind: where to ask, and how to read a line or a page. A Secret is digested here and forgotten;
+nothing that leaves this file holds a value of its data. Pure but for the clock that dates first sightings. Feeds
+``reflector``.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from imps_multi.kube.answers import Status
+from imps_multi.kube.interner import Interner
+from imps_multi.kube.wire import (
+    NAMESPACE_FRAME,
+    NAMESPACE_PAGE,
+    SECRET_FRAME,
+    SECRET_PAGE,
+    ListMeta,
+    Meta,
+    NamespaceObject,
+    SecretObject,
+)
+from imps_multi.model.digest import text_digest
+from imps_multi.model.dockerconfig import fingerprint
+from imps_multi.model.matching import NAME_LABEL
+from imps_multi.model.names import (
+    DOCKERCONFIGJSON_KEY,
+    OUR_ANNOTATIONS,
+    OUR_LABELS,
+    POLICY_API_VERSION,
+    POLICY_KIND,
+    NamespaceName,
+    SecretName,
+    Uid,
+)
+from imps_multi.model.observed import (
+    Marks,
+    NamespaceGone,
+    NamespaceRecord,
+    NamespaceSeen,
+    NamespacesReplaced,
+    SecretGone,
+    SecretSeen,
+    SecretsReplaced,
+    SeenSecret,
+    WatchEvent,
+)
+from imps_multi.ports import Clock, Watched, WatchNamespaces, WatchSecrets
+
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
+PARTIAL: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+PARTIAL_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+WHOLE: Final = "application/json"
+POLICY_GROUP: Final = POLICY_API_VERSION.partition("/")[0] + "/"
+
+SeenEvent = NamespaceSeen | SecretSeen
+GoneEvent = NamespaceGone | SecretGone
+
+
+class Seen(Struct, frozen=True):
+    """An object is there."""
+
+    key: NamespaceName
+    version: int
+    event: SeenEvent
+
+
+class Lost(Struct, frozen=True):
+    """An object went."""
+
+    key: NamespaceName
+    version: int
+    event: GoneEvent
+
+
+class Bookmark(Struct, frozen=True):
+    """Nothing changed up to this version. ``ends_list``: everything that was there has been sent."""
+
+    version: int
+    ends_list: bool = False
+
+
+class Fault(Struct, frozen=True):
+    """The server ends the watch, and says why."""
+
+    status: Status
+
+
+Frame = Seen | Lost | Bookmark | Fault
+
+
+class Page(Struct, frozen=True):
+    """One page of a list: what ``Reader.seen`` reads one by one, and where the list goes on."""
+
+    items: Sequence[NamespaceObject | SecretObject]
+    version: int
+    token: str
+
+
+class Reader(Protocol):
+    """One watched kind. ``query`` narrows every request; ``words`` names the kind in messages."""
+
+    words: str
+    path: str
+    query: str
+    watch_accept: str
+    list_accept: str
+
+    def frame(self, line: bytes, *, live: bool) -> Frame:
+        """Read a line of a watch; ``live`` once the initial list is complete. Raises msgspec.DecodeError."""
+
+    def page(self, body: bytes) -> Page:
+        """Read a page of a list. Raises msgspec.DecodeError."""
+
+    def listed(self, item: NamespaceObject | SecretObject) -> Seen | None:
+        """Read an item of a page; None for what was not asked for."""
+
+    def replaced(self, seen: Iterable[SeenEvent], version: int, *, reset: bool) -> WatchEvent:
+        """Return the event for a whole list."""
+
+    def start_over(self) -> None:
+        """A whole list begins: forget what only served the last one."""
+
+
+def reader(watched: Watched, clock: Clock) -> Reader:
+    """Return the reader of what is watched."""
+    match watched:
+        case WatchNamespaces():
+            return NamespaceReader(clock)
+        case WatchSecrets(name=name):
+            return SecretReader(name)
+
+
+class NamespaceReader:
+    """Namespaces, metadata only."""
+
+    words = "namespaces"
+    path = "/api/v1/namespaces"
+    query = ""
+    watch_accept = PARTIAL
+    list_accept = PARTIAL_LIST
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._interner = Interner()
+
+    def start_over(self) -> None:
+        """Begin with an empty interner."""
+        self._interner = Interner()
+
+    def frame(self, line: bytes, *, live: bool) -> Frame:
+        """Read a line; a namespace that is ADDED to a complete list is dated."""
+        frame = NAMESPACE_FRAME.decode(line)
+        found = frame.object
+        match frame.type:
+            case "ADDED" | "MODIFIED":
+                return self._seen(found.metadata, self._clock() if live and frame.type == "ADDED" else 0.0)
+            case "DELETED":
+                name = NamespaceName(found.metadata.name)
+                version = found.metadata.resource_version
+                return Lost(name, version, NamespaceGone(name, version))
+            case _:
+                return _aside(frame.type, found)
+
+    def page(self, body: bytes) -> Page:
+        """Read a page."""
+        page = NAMESPACE_PAGE.decode(body)
+        return _page(page.metadata, page.items or ())
+
+    def listed(self, item: NamespaceObject | SecretObject) -> Seen | None:
+        """Read an item."""
+        return self._seen(item.metadata, 0.0)
+
+    def replaced(self, seen: Iterable[SeenEvent], version: int, *, reset: bool) -> WatchEvent:
+        """Return the list as one event."""
+        records = tuple(event.record for event in seen if isinstance(event, NamespaceSeen))
+        return NamespacesReplaced(records, version, reset=reset)
+
+    def _seen(self, meta: Meta, seen_at: float) -> Seen:
+        record = NamespaceRecord(
+            name=NamespaceName(meta.name),
+            resource_version=meta.resource_version,
+            labels=self._interner.pairs(meta.labels, without=(NAME_LABEL,)),
+            annotations=self._interner.pairs(meta.annotations, without=(LAST_APPLIED,)),
+            terminating=meta.deletion_timestamp is not None,
+            seen_at=seen_at,
+        )
+        return Seen(record.name, record.resource_version, NamespaceSeen(record))
+
+
+class SecretReader:
+    """The Secrets of one name in every namespace, whole, so that their content can be digested."""
+
+    path = "/api/v1/secrets"
+    watch_accept = WHOLE
+    list_accept = WHOLE
+
+    def __init__(self, name: SecretName) -> None:
+        self._name = name
+        self._interner = Interner()
+        self.words = f"Secrets named {name}"
+        self.query = "fieldSelector=" + quote(f"metadata.name={name}", safe="")
+
+    def start_over(self) -> None:
+        """Begin with an empty interner."""
+        self._interner = Interner()
+
+    def frame(self, line: bytes, *, live: bool) -> Frame:  # noqa: ARG002 - a Secret is not dated
+        """Read a line; a Secret of another name, which a server must not send, only moves the version on."""
+        frame = SECRET_FRAME.decode(line)
+        found = frame.object
+        if frame.type not in {"ADDED", "MODIFIED", "DELETED"}:
+            return _aside(frame.type, found)
+        meta = found.metadata
+        if meta.name != self._name:
+            return Bookmark(meta.resource_version)
+        if frame.type == "DELETED":
+            namespace = NamespaceName(meta.namespace)
+            return Lost(namespace, meta.resource_version, SecretGone(namespace, self._name, meta.resource_version))
+        return self._seen(found)
+
+    def page(self, body: bytes) -> Page:
+        """Read a page."""
+        page = SECRET_PAGE.decode(body)
+        return _page(page.metadata, page.items or ())
+
+    def listed(self, item: NamespaceObject | SecretObject) -> Seen | None:
+        """Read an item."""
+        return self._seen(item) if isinstance(item, SecretObject) and item.metadata.name == self._name else None
+
+    def replaced(self, seen: Iterable[SeenEvent], version: int, *, reset: bool) -> WatchEvent:
+        """Return the list as one event."""
+        secrets = tuple((event.namespace, event.secret) for event in seen if isinstance(event, SecretSeen))
+        return SecretsReplaced(self._name, secrets, version, reset=reset)
+
+    def _seen(self, found: SecretObject) -> Seen:
+        namespace = NamespaceName(found.metadata.namespace)
+        secret = seen_secret(found, self._interner)
+        return Seen(namespace, secret.resource_version, SecretSeen(namespace, self._name, secret))
+
+
+def seen_secret(found: SecretObject, interner: Interner) -> SeenSecret:
+    """Digest a Secret."""
+    data = found.data or {}
+    content, registries = fingerprint(data.get(DOCKERCONFIGJSON_KEY) or b"")
+    return SeenSecret(
+        uid=Uid(found.metadata.uid),
+        resource_version=found.metadata.resource_version,
+        type=interner.one(found.type),
+        content=interner.one(content),
+        marks=interner.one(marks(found.metadata, interner)),
+        registries=interner.one(registries),
+        foreign_keys=interner.one(frozenset(data.keys() - {DOCKERCONFIGJSON_KEY})),
+        immutable=bool(found.immutable),
+    )
+
+
+def marks(meta: Meta, interner: Interner) -> Marks:
+    """Return what is written on a Secret; values that are not ours as digests."""
+    owners = meta.owner_references or ()
+    return Marks(
+        labels=interner.pairs(veiled(meta.labels, OUR_LABELS)),
+        annotations=interner.pairs(veiled(meta.annotations, OUR_ANNOTATIONS)),
+        foreign=bool(meta.finalizers or owners),
+        controller=any(owner.controller for owner in owners),
+        imps_owned=any(owner.kind == POLICY_KIND and owner.api_version.startswith(POLICY_GROUP) for owner in owners),
+    )
+
+
+def veiled(values: dict[str, str] | None, clear: frozenset[str]) -> dict[str, str]:
+    """Replace the values of all but our keys by their digests."""
+    return {key: value if key in clear else text_digest(value) for key, value in (values or {}).items()}
+
+
+def _aside(kind: str, found: NamespaceObject | SecretObject) -> Frame:
+    """Read an event that is about no object; one of an unknown type only moves the version on."""
+    if kind == "ERROR":
+        return Fault(Status(found.code, found.reason, found.message, found.details))
+    ends = (found.metadata.annotations or {}).get(INITIAL_EVENTS_END) == "true"
+    return Bookmark(found.metadata.resource_version, ends_list=kind == "BOOKMARK" and ends)
+
+
+def _page(meta: ListMeta, items: Sequence[NamespaceObject | SecretObject]) -> Page:
+    return Page(items, meta.resource_version, meta.continue_)

@@ -1,0 +1,29 @@
+"""Equal values made one object: the labels of ten thousand namespaces are a handful of tuples.
+
+One per watched kind, made anew with each whole list, so that it holds no more than what was there since.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import TypeVar
+
+from imps_multi.model.observed import Pairs
+
+H = TypeVar("H", bound=Hashable)
+
+
+class Interner:
+    """Hands back the first of equals."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, Hashable] = {}
+
+    def one(self, value: H) -> H:
+        """Return the object that stands for all that equal this one."""
+        return self._kept.setdefault(value, value)  # type: ignore[return-value]  # equals of these kinds share a type
+
+    def pairs(self, mapping: Mapping[str, str] | None, *, without: Iterable[str] = ()) -> Pairs:
+        """Return the sorted pairs of a mapping, less some keys."""
+        if not mapping:
+            return ()
+        kept = sorted(item for item in mapping.items() if item[0] not in without)
+        return self.one(tuple(self.one((self.one(key), self.one(value))) for key, value in kept))

@@ -1,0 +1,278 @@
+"""List and watch, as one stream of events: a whole picture first, then every change, then where to go on.
+
+Modelled on client-go's reflector (tools/cache/reflector.go) and kube-rs' watcher: a union of phases and one ``step``,
+which decides; ``Reflector`` only moves bytes. It asks for a WatchList (KEP-3157) where the server has it, else for
+pages and a watch. It never retries, waits or sleeps; a list that did not end properly is never announced.
+kubernetes_asyncio's Watch is not used: it retries a 410 with the same version, hangs on a dead peer, and fails on long
+lines.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final, NoReturn
+from urllib.parse import quote
+
+import anyio.lowlevel
+import msgspec
+from msgspec import Struct
+
+from imps_multi.kube.decode import Bookmark, Fault, Frame, Lost, Page, Reader, Seen, SeenEvent
+from imps_multi.kube.excerpt import excerpt
+from imps_multi.kube.lines import Lines, LineTooLongError
+from imps_multi.kube.transport import Call, FellSilent, OversizedAnswer, Stream, Transport
+from imps_multi.model.names import NamespaceName
+from imps_multi.model.observed import WatchEvent
+from imps_multi.ports import Gone, Invalid, Resume, Transient
+
+SILENCE: Final = 150.0
+"""Seconds without a byte after which a watch is dead: bookmarks come about every 60 s."""
+SERVER_LIMITS: Final = (300, 600)
+"""Seconds that the server is asked to keep a watch open, at random, so that a fleet's watches do not end together."""
+PAGE: Final = 500
+SMALL_PAGE: Final = 50
+LARGEST_PAGE: Final = 128 << 20
+SLICE: Final = 0.002
+"""Seconds of decoding after which others get a turn."""
+
+Emit = Callable[[WatchEvent], None]
+
+
+class Collecting(Struct, frozen=True):
+    """The initial events of a WatchList are coming in."""
+
+    found: dict[NamespaceName, SeenEvent] = msgspec.field(default_factory=dict)
+
+
+class Following(Struct, frozen=True):
+    """The picture is complete up to this version; changes are passed on."""
+
+    version: int
+
+
+class WentBack(Struct, frozen=True):
+    """The server's history is not the one we followed: it named an older version after a newer one."""
+
+
+Phase = Collecting | Following | WentBack
+
+
+@dataclass
+class History:
+    """What is remembered of one watched kind between streams: how far it came, and whether it went back."""
+
+    reader: Reader
+    highest: int = 0
+    went_back: bool = False
+
+    def replaced(self, found: Mapping[NamespaceName, SeenEvent], version: int) -> WatchEvent:
+        """Return the event for a whole list, and remember it."""
+        reset = self.went_back or version < self.highest
+        self.highest, self.went_back = version, False
+        return self.reader.replaced(found.values(), version, reset=reset)
+
+
+@dataclass
+class Support:
+    """What a server was found to have."""
+
+    watch_list: bool = True
+
+
+@dataclass
+class Turns:
+    """Gives others a turn when a batch takes long."""
+
+    began: float = field(default_factory=time.perf_counter)
+
+    async def taken(self) -> None:
+        """Let the loop go round if the slice is used up."""
+        if time.perf_counter() - self.began > SLICE:
+            await anyio.lowlevel.checkpoint()
+            self.began = time.perf_counter()
+
+
+class NoWatchListError(Exception):
+    """The server does not answer a WatchList as one: no end of the initial events."""
+
+
+def step(phase: Phase, frame: Seen | Lost | Bookmark, history: History) -> tuple[Phase, WatchEvent | None]:
+    """Take one frame in: return the next phase, and the event that it makes known."""
+    match phase:
+        case Collecting(found=found):
+            return _collect(phase, found, frame, history)
+        case Following(version=version) if frame.version < version:
+            history.went_back = True
+            return WentBack(), None
+        case Following():
+            history.highest = max(history.highest, frame.version)
+            return Following(frame.version), None if isinstance(frame, Bookmark) else frame.event
+        case WentBack():
+            return phase, None
+
+
+def _collect(
+    phase: Collecting, found: dict[NamespaceName, SeenEvent], frame: Seen | Lost | Bookmark, history: History
+) -> tuple[Phase, WatchEvent | None]:
+    match frame:
+        case Seen(key=key, event=event):
+            found[key] = event
+        case Lost(key=key):
+            found.pop(key, None)
+        case Bookmark(ends_list=True, version=version):
+            return Following(version), history.replaced(found, version)
+        case Bookmark():
+            pass
+    return phase, None
+
+
+def _resumption(phase: Phase) -> Resume | None:
+    """Return where to go on after a proper end."""
+    match phase:
+        case Following(version=version):
+            return Resume(version)
+        case Collecting():
+            raise NoWatchListError
+        case WentBack():
+            return None
+
+
+class Reflector:
+    """One watched kind of one cluster; one ``run`` is one stream."""
+
+    def __init__(self, transport: Transport, history: History, support: Support) -> None:
+        self._transport = transport
+        self._history = history
+        self._reader = history.reader
+        self._support = support
+
+    async def run(self, resume: Resume | None, emit: Emit) -> Resume | None:
+        """Run a stream to its end; see ``ports.ClusterClient.watch``."""
+        if resume is not None:
+            return await self._watch(Following(resume.resource_version), emit)
+        self._reader.start_over()
+        if self._support.watch_list:
+            try:
+                return await self._watch(Collecting(), emit)
+            except NoWatchListError:
+                self._support.watch_list = False
+                self._reader.start_over()
+        version = await self._list(emit)
+        return await self._watch(Following(version), emit)
+
+    async def _watch(self, phase: Phase, emit: Emit) -> Resume | None:
+        call = self._watch_call(phase)
+        try:
+            stream = await self._transport.stream(call, silence=SILENCE)
+        except Invalid as refused:
+            if isinstance(phase, Collecting):  # 422 where the feature is off, 400 from what never heard of it
+                raise NoWatchListError from refused
+            raise
+        try:
+            return await self._pump(call, stream, phase, emit)
+        finally:
+            stream.close()
+
+    async def _pump(self, call: Call, stream: Stream, phase: Phase, emit: Emit) -> Resume | None:
+        """Read until the stream ends, one way or another."""
+        lines, turns = Lines(), Turns()
+        while chunk := await self._read(stream, phase):
+            for line in self._split(call, lines, chunk):
+                phase, event = step(phase, self._frame(call, line, phase), self._history)
+                if event is not None:
+                    emit(event)
+                await turns.taken()
+            if isinstance(phase, WentBack):
+                return None
+        if chunk is None:
+            return None
+        if lines.unfinished:
+            raise self._broken(call, "the stream ended inside an event")
+        return _resumption(phase)
+
+    async def _read(self, stream: Stream, phase: Phase) -> bytes | None:
+        """Return the next chunk; empty at the proper end, None after a silence that a fresh list answers."""
+        collecting = isinstance(phase, Collecting)
+        try:
+            return await stream.read(within=self._transport.request_timeout if collecting else None)
+        except FellSilent as silent:
+            if collecting:
+                raise NoWatchListError from silent
+            return None
+
+    def _split(self, call: Call, lines: Lines, chunk: bytes) -> list[bytes]:
+        try:
+            return lines.feed(chunk)
+        except LineTooLongError as error:
+            raise self._broken(call, "an event is larger than any object can be") from error
+
+    def _frame(self, call: Call, line: bytes, phase: Phase) -> Seen | Lost | Bookmark:
+        try:
+            frame: Frame = self._reader.frame(line, live=isinstance(phase, Following))
+        except msgspec.DecodeError as error:
+            raise self._broken(call, f"not a Kubernetes watch: {excerpt(str(error))}") from None
+        if isinstance(frame, Fault):
+            self._fail(call, frame)
+        return frame
+
+    def _fail(self, call: Call, fault: Fault) -> NoReturn:
+        error = self._transport.refusal(call, fault.status)
+        if fault.status.reason in {"Expired", "Gone"} and fault.status.code != HTTPStatus.GONE:
+            raise Gone(str(error))
+        raise error
+
+    async def _list(self, emit: Emit) -> int:
+        """List in pages, announce the whole, and return its version."""
+        found: dict[NamespaceName, SeenEvent] = {}
+        turns, version, token, limit = Turns(), 0, "", PAGE
+        while True:
+            try:
+                page = await self._page(token, limit)
+            except OversizedAnswer:
+                if limit == SMALL_PAGE:
+                    raise
+                limit = SMALL_PAGE
+                continue
+            for item in page.items:
+                seen = self._reader.listed(item)
+                if seen is not None:
+                    found[seen.key] = seen.event
+                await turns.taken()
+            version = version or page.version  # every page of one list shows the state of the first
+            token = page.token
+            if not token:
+                break
+        emit(self._history.replaced(found, version))
+        return version
+
+    async def _page(self, token: str, limit: int) -> Page:
+        call = self._list_call(token, limit)
+        body = await self._transport.call(call, largest=LARGEST_PAGE)
+        try:
+            page = self._reader.page(body)
+        except msgspec.DecodeError as error:
+            raise self._broken(call, f"not a Kubernetes list: {excerpt(str(error))}") from None
+        if not page.version:
+            raise self._broken(call, "the list names no resourceVersion")
+        return page
+
+    def _broken(self, call: Call, words: str) -> Transient:
+        return Transient(f"{call.what} on {self._transport.server}: {words}", answered=True)
+
+    def _list_call(self, token: str, limit: int) -> Call:
+        parts = [self._reader.query, f"limit={limit}", f"continue={quote(token, safe='')}" if token else ""]
+        path = f"{self._reader.path}?{'&'.join(part for part in parts if part)}"
+        return Call(f"list {self._reader.words}", "GET", path, self._reader.list_accept)
+
+    def _watch_call(self, phase: Phase) -> Call:
+        start = (
+            f"resourceVersion={phase.version}"
+            if isinstance(phase, Following)
+            else "sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+        )
+        limit = f"timeoutSeconds={random.randint(*SERVER_LIMITS)}"  # noqa: S311 - spreads load, guards nothing
+        parts = [self._reader.query, "watch=true", "allowWatchBookmarks=true", start, limit]
+        path = f"{self._reader.path}?{'&'.join(part for part in parts if part)}"
+        return Call(f"watch {self._reader.words}", "GET", path, self._reader.watch_accept)

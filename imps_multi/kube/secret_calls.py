@@ -1,0 +1,59 @@
+"""The requests that write Secrets, and what their answers say.
+
+Pure. The bodies come prebuilt from the planner; answers are asked for as metadata only, so that no data comes back.
+Used by ``target_client``.
+"""
+
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from imps_multi.kube.decode import PARTIAL
+from imps_multi.kube.transport import Call
+from imps_multi.kube.wire import IDENTIFIED
+from imps_multi.model.names import FIELD_MANAGER, NamespaceName, SecretName, Uid
+from imps_multi.ports import Written
+
+MERGE_PATCH: Final = "application/merge-patch+json"
+MANAGED: Final = f"?fieldManager={FIELD_MANAGER}"
+
+
+def secrets_path(namespace: NamespaceName, name: SecretName | None = None) -> str:
+    """Return the path of a namespace's Secrets, or of one."""
+    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets"
+    return path if name is None else f"{path}/{quote(name, safe='')}"
+
+
+def create(namespace: NamespaceName, body: bytes) -> Call:
+    """POST; the server refuses a name that is taken."""
+    return Call(f"create a Secret in {namespace}", "POST", secrets_path(namespace) + MANAGED, PARTIAL, body)
+
+
+def replace(namespace: NamespaceName, name: SecretName, body: bytes) -> Call:
+    """PUT."""
+    path = secrets_path(namespace, name) + MANAGED
+    return Call(f"replace Secret {namespace}/{name}", "PUT", path, PARTIAL, body)
+
+
+def patch(namespace: NamespaceName, name: SecretName, body: bytes) -> Call:
+    """PATCH with a JSON merge patch."""
+    path = secrets_path(namespace, name) + MANAGED
+    return Call(f"patch Secret {namespace}/{name}", "PATCH", path, PARTIAL, body, MERGE_PATCH)
+
+
+def delete(namespace: NamespaceName, name: SecretName, uid: Uid, resource_version: int) -> Call:
+    """DELETE what was seen, and nothing else."""
+    options = {
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "preconditions": {"uid": uid, "resourceVersion": str(resource_version)},
+    }
+    body = msgspec.json.encode(options)
+    return Call(f"delete Secret {namespace}/{name}", "DELETE", secrets_path(namespace, name), PARTIAL, body)
+
+
+def written(answer: bytes) -> Written:
+    """Read the answer to a create or an update. Raises msgspec.DecodeError."""
+    metadata = IDENTIFIED.decode(answer).metadata
+    return Written(Uid(metadata.uid), metadata.resource_version)

@@ -1,0 +1,294 @@
+"""HTTP to one API server: log-in, TLS, time limits, size limits, and every outcome as a port error or bytes.
+
+One aiohttp session per cluster. It knows no kind of object; ``secret_calls`` and ``reflector`` say what to send and
+read what comes. It does not retry, save for one repetition with a renewed log-in after a 401; it does not limit rates.
+kubernetes_asyncio's own request path is not used: two thread hops per request for proxies and .netrc, no time limits,
+and an unchecked status on raw answers.
+"""
+
+import io
+import ssl
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from http import HTTPStatus
+from typing import Final
+
+import aiohttp
+import anyio
+from aiohttp import ClientResponse, ClientSession, ClientTimeout
+from msgspec import Struct
+from yarl import URL
+
+import imps_multi
+from imps_multi.kube.answers import Status, read_status, refusal
+from imps_multi.kube.connection import Connection, KeyPair
+from imps_multi.kube.connector import Connector
+from imps_multi.kube.credentials import CredentialSource, Login
+from imps_multi.kube.failures import failure, tls_words
+from imps_multi.kube.resolver import Resolver
+from imps_multi.kube.shared import Shared
+from imps_multi.ports import PortError, Reason, Transient, Unauthorized
+
+CONNECT_LIMIT: Final = 10.0
+"""Seconds for the TCP and TLS handshakes of one attempt; waiting at the fleet's gate does not count."""
+PROBE_LIMIT: Final = 2.0
+LARGEST_ANSWER: Final = 4 << 20
+LARGEST_REFUSAL: Final = 64 << 10
+COPIED_BODY: Final = 1 << 20
+"""aiohttp wants bodies beyond this as a file, and warns otherwise."""
+
+JSON: Final = "application/json"
+FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError)
+"""Everything that aiohttp raises for a request that failed; ssl.SSLError is an OSError."""
+
+
+class Call(Struct, frozen=True):
+    """A request. ``what`` says in words what is tried; ``path`` is encoded and starts with a slash."""
+
+    what: str
+    method: str
+    path: str
+    accept: str = JSON
+    body: bytes | None = None
+    content_type: str = JSON
+
+    def __repr__(self) -> str:
+        """Show all but the body."""
+        return f"Call({self.method} {self.path})"
+
+
+class Way(Struct, frozen=True):
+    """How a request goes: over which session, and within which times. ``head_within`` bounds the answer's head."""
+
+    session: ClientSession
+    limits: ClientTimeout
+    head_within: float | None = None
+
+
+class OversizedAnswer(Transient):
+    """An answer beyond the limit that the caller set."""
+
+
+class FellSilent(Transient):
+    """A stream from which nothing came for too long."""
+
+
+class Transport:
+    """The client's HTTP. ``last_byte_at`` counts as ``anyio.current_time`` does."""
+
+    def __init__(
+        self, connection: Connection, credentials: CredentialSource, *, request_timeout: float, shared: Shared
+    ) -> None:
+        self._connection = connection
+        self._credentials = credentials
+        self._shared = shared
+        self._host = URL(connection.server).authority
+        self._shown: Login | None = None
+        self._context: tuple[KeyPair | None, ssl.SSLContext] | None = None
+        self._connector = self._new_connector()
+        self._session = self._new_session(self._connector)
+        self.request_timeout = request_timeout
+        self.last_byte_at = anyio.current_time()
+
+    @property
+    def server(self) -> str:
+        """Return the server's URL, as messages name it."""
+        return self._connection.server
+
+    async def prepare(self) -> None:
+        """Build the TLS context now, so that what is wrong with it shows. Raises Transient (TLS)."""
+        await self._tls("set up TLS", None)
+
+    async def call(self, call: Call, *, largest: int = LARGEST_ANSWER) -> bytes:
+        """Send a request, within the request timeout, and return the answer's body. Raises port errors only."""
+        limits = ClientTimeout(total=self.request_timeout, sock_connect=CONNECT_LIMIT)
+        return await self._body(await self._accepted(call, Way(self._session, limits)), call, largest)
+
+    async def stream(self, call: Call, *, silence: float) -> "Stream":
+        """Open a stream; ``silence`` seconds without a byte end it. The caller closes it."""
+        limits = ClientTimeout(total=None, sock_connect=CONNECT_LIMIT, sock_read=silence)
+        return Stream(self, call, await self._accepted(call, Way(self._session, limits, self.request_timeout)))
+
+    async def probe(self, call: Call) -> bytes:
+        """Send a request on a fresh connection, past the gate, within two seconds (a log-in has a limit of its own)."""
+        async with self._new_session(self._new_connector(single_use=True)) as session:
+            way = Way(session, ClientTimeout(total=PROBE_LIMIT))
+            body = await self._body(await self._accepted(call, way), call, LARGEST_REFUSAL)
+        self._connector.clear_dns_cache()  # the server may have moved while it was away
+        return body
+
+    async def renew_credentials(self) -> None:
+        """Renew the log-in that was shown last, unless that has been done since."""
+        await self._credentials.renew(self._shown)
+
+    def refusal(self, call: Call, status: Status) -> PortError:
+        """Return the error for a refusal that came inside a stream."""
+        return refusal(call.what, self.server, status)
+
+    def heard(self) -> None:
+        """Note that a byte came."""
+        self.last_byte_at = anyio.current_time()
+
+    async def aclose(self) -> None:
+        """Close every connection, the busy ones too, without waiting for the peer."""
+        with anyio.move_on_after(0.5, shield=True):
+            await self._session.close()
+
+    async def _accepted(self, call: Call, way: Way) -> ClientResponse:
+        """Return a 2xx answer, body unread; after a 401 the log-in is renewed and the request repeated, once."""
+        login = self._shown = await self._credentials.login()
+        try:
+            return await self._tried(call, way, login)
+        except Unauthorized:
+            renewed = self._shown = await self._credentials.renew(login)
+            if renewed == login:
+                raise
+        return await self._tried(call, way, renewed)
+
+    async def _tried(self, call: Call, way: Way, login: Login) -> ClientResponse:
+        context = await self._tls(call.what, login.certificate)
+        try:
+            with _limit(way.head_within):
+                response = await self._sent(call, way, login, context)
+        except FAILURES as error:
+            self._count("<error>", call)
+            raise failure(call.what, self.server, error) from _shown_cause(error)
+        self.heard()
+        self._count(str(response.status), call)
+        if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+            return response
+        raise refusal(call.what, self.server, await self._status(response, call), response.headers)
+
+    async def _sent(self, call: Call, way: Way, login: Login, context: ssl.SSLContext | None) -> ClientResponse:
+        body = call.body
+        return await way.session.request(
+            call.method,
+            URL(self._connection.server + call.path, encoded=True),
+            data=io.BytesIO(body) if body is not None and len(body) > COPIED_BODY else body,
+            headers=_headers(call, login),
+            timeout=way.limits,
+            ssl=context or True,
+            server_hostname=self._connection.server_name or None,
+            proxy=self._connection.proxy or None,
+            allow_redirects=False,
+        )
+
+    async def _tls(self, what: str, certificate: KeyPair | None) -> ssl.SSLContext | None:
+        """Return the context for a log-in's certificate, or else the connection's; None for plain HTTP."""
+        if not self._connection.server.startswith("https:"):
+            return None
+        certificate = certificate or self._connection.certificate
+        if self._context is None or self._context[0] != certificate:
+            try:
+                context = await self._shared.contexts.context(
+                    ca=self._connection.ca, insecure=self._connection.insecure, certificate=certificate
+                )
+            except (ssl.SSLError, ValueError) as error:
+                words = f"the CA or the client certificate cannot be used: {tls_words(error)}"
+                raise Transient(f"{what} on {self.server}: {words}", reason=Reason.TLS) from error
+            self._context = (certificate, context)
+        return self._context[1]
+
+    async def _status(self, response: ClientResponse, call: Call) -> Status:
+        """Read a refusal's body; one that is cut off or too long tells no more than the code does."""
+        try:
+            body = await self._body(response, call, LARGEST_REFUSAL)
+        except Transient:
+            body = b""
+        return read_status(response.status, body)
+
+    async def _body(self, response: ClientResponse, call: Call, largest: int) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        try:
+            while chunk := await response.content.readany():
+                self.heard()
+                parts.append(chunk)
+                size += len(chunk)
+                if size > largest:
+                    words = f"the answer is larger than {largest} bytes"
+                    raise OversizedAnswer(f"{call.what} on {self.server}: {words}", answered=True)
+        except FAILURES as error:
+            raise failure(call.what, self.server, error, answered=True) from _shown_cause(error)
+        finally:
+            _let_go(response)
+        return b"".join(parts)
+
+    def _new_connector(self, *, single_use: bool = False) -> Connector:
+        gate = None if single_use else self._shared.handshakes
+        return Connector(resolver=Resolver(self._shared.lookups), gate=gate, single_use=single_use)
+
+    def _new_session(self, connector: Connector) -> ClientSession:
+        return ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=[
+                ("User-Agent", f"imps-multi/{imps_multi.__version__} (hub {self._shared.hub})"),
+                ("Accept-Encoding", "identity"),
+                *self._connection.impersonation,
+            ],
+            trust_env=False,
+            timeout=ClientTimeout(total=self.request_timeout),
+        )
+
+    def _count(self, code: str, call: Call) -> None:
+        self._shared.on_request(code, call.method, self._host)
+
+
+class Stream:
+    """An open answer, read as it comes."""
+
+    def __init__(self, transport: Transport, call: Call, response: ClientResponse) -> None:
+        self._transport = transport
+        self._call = call
+        self._response = response
+
+    async def read(self, *, within: float | None = None) -> bytes:
+        """Return what came next; nothing when the server ended the stream properly.
+
+        Raises:
+            FellSilent: nothing came ``within`` so many seconds, or for as long as the stream was opened for.
+            Transient: the stream was cut.
+        """
+        try:
+            with _limit(within):
+                chunk = await self._response.content.readany()
+        except TimeoutError as error:
+            words = f"{self._call.what} on {self._transport.server}: the stream fell silent"
+            raise FellSilent(words, reason=Reason.TIMEOUT, answered=True) from error
+        except FAILURES as error:
+            raise failure(self._call.what, self._transport.server, error, answered=True) from _shown_cause(error)
+        if chunk:
+            self._transport.heard()
+        return chunk
+
+    def close(self) -> None:
+        """Drop the connection."""
+        self._response.close()
+
+
+def _let_go(response: ClientResponse) -> None:
+    """Give the connection back for the next request, or drop it where the answer was not read to its end."""
+    if response.content.at_eof():
+        response.release()
+    else:
+        response.close()
+
+
+def _limit(seconds: float | None) -> AbstractContextManager[object]:
+    """Bound a block in time, at no cost where there is no bound."""
+    return nullcontext() if seconds is None else anyio.fail_after(seconds)
+
+
+def _headers(call: Call, login: Login) -> Mapping[str, str]:
+    headers = {"Accept": call.accept}
+    if login.authorization:
+        headers["Authorization"] = login.authorization
+    if call.body is not None:
+        headers["Content-Type"] = call.content_type
+    return headers
+
+
+def _shown_cause(error: Exception) -> Exception | None:
+    """Leave out what would show the request's headers, and the log-in with them, in a repr."""
+    return None if isinstance(error, aiohttp.ClientResponseError) else error

@@ -1,0 +1,110 @@
+"""The shapes of what an API server sends, as far as we look: narrow, decoded in one pass, forgotten at once.
+
+Every field that may be missing has a default; unknown ones are skipped. The object of a watch's ERROR event is a
+Status, so the objects carry its fields too. Feeds ``decode``, ``secret_calls`` and ``references``.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct, field
+
+from imps_multi.kube.answers import StatusDetails
+
+
+class OwnerReference(Struct, gc=False, rename="camel"):
+    """An owner, as far as it tells whose a Secret is."""
+
+    api_version: str = ""
+    kind: str = ""
+    controller: bool | None = None
+
+
+class Meta(Struct, rename="camel"):
+    """An object's or a list's metadata. ``resource_version`` comes as digits in a string."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: int = 0
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    finalizers: list[str] | None = None
+    owner_references: list[OwnerReference] | None = None
+
+
+class ListMeta(Struct, rename="camel"):
+    """A list's metadata."""
+
+    resource_version: int = 0
+    continue_: str = field(name="continue", default="")
+
+
+class NamespaceObject(Struct):
+    """A Namespace (whole or metadata only), or the Status of an ERROR event."""
+
+    metadata: Meta = field(default_factory=Meta)
+    code: int = 0
+    reason: str = ""
+    message: str = ""
+    details: StatusDetails | None = None
+
+
+class SecretObject(Struct):
+    """A Secret, or the Status of an ERROR event. ``data`` comes out of its base64."""
+
+    metadata: Meta = field(default_factory=Meta)
+    type: str = "Opaque"
+    data: Mapping[str, bytes | None] | None = None
+    immutable: bool | None = None
+    code: int = 0
+    reason: str = ""
+    message: str = ""
+    details: StatusDetails | None = None
+
+    def __repr__(self) -> str:
+        """Name it, without its data."""
+        return f"SecretObject({self.metadata.namespace}/{self.metadata.name})"
+
+
+class NamespaceFrame(Struct):
+    """One line of a watch over namespaces."""
+
+    type: str
+    object: NamespaceObject
+
+
+class SecretFrame(Struct):
+    """One line of a watch over Secrets."""
+
+    type: str
+    object: SecretObject
+
+
+class NamespacePage(Struct):
+    """One page of a list of namespaces."""
+
+    metadata: ListMeta
+    items: list[NamespaceObject] | None = None
+
+
+class SecretPage(Struct):
+    """One page of a list of Secrets."""
+
+    metadata: ListMeta
+    items: list[SecretObject] | None = None
+
+
+class Identified(Struct):
+    """Anything of which only the metadata matters."""
+
+    metadata: Meta
+
+
+# Not strict: a resourceVersion is a number in a string (KEP-5504), and is decoded as one.
+NAMESPACE_FRAME = msgspec.json.Decoder(NamespaceFrame, strict=False)
+NAMESPACE_PAGE = msgspec.json.Decoder(NamespacePage, strict=False)
+SECRET_FRAME = msgspec.json.Decoder(SecretFrame, strict=False)
+SECRET_PAGE = msgspec.json.Decoder(SecretPage, strict=False)
+IDENTIFIED = msgspec.json.Decoder(Identified, strict=False)
