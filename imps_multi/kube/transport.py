@@ -82,13 +82,13 @@ class Transport:
         self._connection = connection
         self._credentials = credentials
         self._shared = shared
+        self.request_timeout = request_timeout
+        self.last_byte_at = anyio.current_time()
         self._host = URL(connection.server).authority
         self._shown: Login | None = None
         self._context: tuple[KeyPair | None, ssl.SSLContext] | None = None
         self._connector = self._new_connector()
         self._session = self._new_session(self._connector)
-        self.request_timeout = request_timeout
-        self.last_byte_at = anyio.current_time()
 
     @property
     def server(self) -> str:
