@@ -62,6 +62,8 @@ class Book:
         self.writing: set[NamespaceName] = set()
         """Namespaces in which a write is due."""
         self.uid_changes = 0
+        self.wish_changes = 0
+        """Grows whenever what is wished away, or the number of our targets, changed."""
         self._cache = cache
         self._remembered: dict[Uid, PolicyName] = {}
         self._gate = Gate()
@@ -214,6 +216,13 @@ class Book:
             self._last_uid.pop(where, None)
         return self.look(plan.namespace, now=now)
 
+    def terminating(self, namespace: NamespaceName, *, now: float) -> list[Due]:
+        """Fold in that a namespace is going away, which a write found out before the watch did."""
+        record = self.observed.namespaces.get(namespace)
+        if record is not None:
+            self.observed.namespaces[namespace] = structs.replace(record, terminating=True)
+        return self.look(namespace, now=now)
+
     def referenced(self, plan: TargetPlan, *, now: float) -> list[Due]:
         """Put a deletion off: somebody names the Secret. Looked at again after 1 min … 1 h."""
         where = (plan.namespace, plan.name)
@@ -260,15 +269,21 @@ class Book:
     def _note(self, where: Where, plan: TargetPlan | None) -> None:
         if plan is None:
             self.tally.record(where, ())
-            self._wishes.pop(where, None)
+            self._wish(where, None)
             return
         if plan.write is None:
             self._failures.pop(where, None)
         self.tally.record(where, self._with_failure(where, plan.lines))
-        if plan.wish is None:
-            self._wishes.pop(where, None)
+        self._wish(where, plan.wish)
+
+    def _wish(self, where: Where, wish: Wish | None) -> None:
+        if self._wishes.get(where) == wish:
+            return
+        self.wish_changes += 1
+        if wish is None:
+            del self._wishes[where]
         else:
-            self._wishes[where] = plan.wish
+            self._wishes[where] = wish
 
     def _note_excluded(self, namespace: NamespaceName) -> None:
         record = self.observed.namespaces.get(namespace)

@@ -61,6 +61,22 @@ class View(Struct, frozen=True):
     seen_deleted: frozenset[PolicyName]
     hub_empty: bool
 
+    @staticmethod
+    def empty(cluster: ClusterName, hub: HubId) -> "View":
+        """Return a view of nothing, with which a cluster begins."""
+        return View(
+            cluster=cluster,
+            hub=hub,
+            hubs=frozenset((hub,)),
+            version=-1,
+            synced=False,
+            whole=False,
+            policies={},
+            by_name={},
+            seen_deleted=frozenset(),
+            hub_empty=False,
+        )
+
     def excluded(self, record: NamespaceRecord) -> frozenset[PolicyName]:
         """Return the policies that only an exclusion keeps out of a namespace."""
         return frozenset(

@@ -103,6 +103,11 @@ class Reader(Generic[T_co]):
         self._seen = 0
 
     @property
+    def seen(self) -> int:
+        """The version that this reader has seen; 0 is none."""
+        return self._seen
+
+    @property
     def fresh(self) -> bool:
         """Whether there is a value that this reader has not seen."""
         return self._cell.version > self._seen

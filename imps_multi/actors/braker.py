@@ -1,0 +1,123 @@
+"""The braker: hears what every cluster wishes to take away, and says what may go.
+
+Owns the ledger; what it lets go, holds and has approved is stored before the verdict is published. It decides only when
+every synced cluster has said what it wishes under the newest world, so that one edit is judged as one.
+"""
+
+import anyio
+import structlog
+
+from imps_multi.actors.setting import Verdict
+from imps_multi.model.brake import HeldSet, Judgement, Ledger, Wishes, approve, judge
+from imps_multi.model.fleet import Safety
+from imps_multi.model.names import ClusterName
+from imps_multi.model.stored_ledger import decode_ledger, encode_ledger
+from imps_multi.model.world import World
+from imps_multi.ports import Clock, PortError, Section, StateStore
+from imps_multi.runtime.latest import Latest, wait_any
+
+RECHECK_SECONDS = 60.0
+GATHER_SECONDS = 0.02
+ITEM = "ledger"
+
+log = structlog.get_logger()
+
+
+class Braker:
+    """The brake's actor. ``wish`` is told by the clusters; ``verdict`` and ``held`` are read by all."""
+
+    def __init__(
+        self, *, store: StateStore, safety: Latest[Safety], world: Latest[World], clock: Clock, observe: bool = False
+    ) -> None:
+        self._store = store
+        self._safety = safety
+        self._world = world
+        self._clock = clock
+        self._observe = observe
+        self._wishes: dict[ClusterName, Wishes] = {}
+        self._told: Latest[int] = Latest(0)
+        self._ledger = Ledger()
+        self.verdict: Latest[Verdict] = Latest(Verdict())
+        self.held: Latest[tuple[HeldSet, ...]] = Latest(())
+
+    def wish(self, cluster: ClusterName, wishes: Wishes | None) -> None:
+        """Take in what a cluster wishes; None while it is not synced."""
+        if wishes == self._wishes.get(cluster):
+            return
+        if wishes is None:
+            self._wishes.pop(cluster, None)
+        else:
+            self._wishes[cluster] = wishes
+        self._told.set(self._told.value + 1)
+
+    async def approve(self, held_id: str) -> bool:
+        """Let a set go that was shown in the last day; False where there is none."""
+        ledger = approve(self._ledger, held_id, now=self._clock())
+        if ledger is None:
+            return False
+        self._ledger = ledger
+        await self._keep()
+        log.info("Held set was approved", id=held_id)
+        self._told.set(self._told.value + 1)
+        return True
+
+    async def run(self) -> None:
+        """Judge for ever."""
+        self._ledger = await load_ledger(self._store)
+        readers = (self._told.reader(), self._safety.reader(), self._world.reader())
+        while True:
+            with anyio.move_on_after(RECHECK_SECONDS):
+                await wait_any(*readers)
+            await anyio.sleep(GATHER_SECONDS)
+            for reader in readers:
+                if reader.fresh:
+                    reader.take()
+            await self._approve_from_hub()
+            if self._complete():
+                await self._judge()
+
+    def _complete(self) -> bool:
+        version = self._world.value.version
+        return all(wishes.version == version for wishes in self._wishes.values())
+
+    async def _judge(self) -> None:
+        judgement = judge(self._wishes.values(), self._ledger, self._safety.value, now=self._clock())
+        self._tell(judgement)
+        if judgement.ledger != self._ledger:
+            self._ledger = judgement.ledger
+            await self._keep()
+        held = frozenset().union(*(one.members for one in judgement.held))
+        self.held.set_if_changed(judgement.held)
+        self.verdict.set_if_changed(Verdict(released=judgement.released, held=held))
+
+    async def _approve_from_hub(self) -> None:
+        for resolved in self._world.value.policies.values():
+            request = resolved.policy.approve_request
+            if request and any(one.id == request for one in self.held.value):
+                await self.approve(request)
+
+    def _tell(self, judgement: Judgement) -> None:
+        known = {one.id for one in self.held.value}
+        for one in judgement.held:
+            if one.id not in known:
+                log.warning(
+                    "Removal is held and waits for approval",
+                    id=one.id,
+                    policy=one.policy,
+                    deletions=len(one.members),
+                    why=one.why,
+                )
+
+    async def _keep(self) -> None:
+        if self._observe:
+            return
+        try:
+            await self._store.save(Section.HELD, ITEM, encode_ledger(self._ledger))
+        except PortError as failure:
+            log.warning("The brake's ledger could not be stored", message=str(failure))
+
+
+async def load_ledger(store: StateStore) -> Ledger:
+    """Return what an earlier process let go, showed and had approved."""
+    content = (await store.load(Section.HELD)).get(ITEM)
+    return decode_ledger(content) if content is not None else Ledger()

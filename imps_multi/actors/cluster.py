@@ -1,0 +1,66 @@
+"""One cluster's actor: keeps contact, watches, and writes what is due there.
+
+Owns the cluster's station (book, queue, client). Reads the world and the brake's verdict; feeds the brake (wishes) and
+the reporter. Whatever its cluster does, no other actor waits for it.
+"""
+
+import anyio
+
+from imps_multi.actors.contact import Lost, keep_contact
+from imps_multi.actors.reporting import keep_reporting
+from imps_multi.actors.setting import Setting
+from imps_multi.actors.station import Station, station
+from imps_multi.actors.watching import keep_watching
+from imps_multi.actors.working import keep_working
+from imps_multi.ports import FleetMember
+
+
+async def run_cluster(member: FleetMember, setting: Setting) -> None:
+    """Run one cluster until cancelled; one call is one incarnation.
+
+    Raises whatever nobody foresaw; what a cluster can do wrong is handled inside.
+    """
+    client = await member.connect()
+    try:
+        here = station(member, setting, client)
+        async with anyio.create_task_group() as group:
+            group.start_soon(follow_world, here)
+            group.start_soon(follow_verdict, here)
+            group.start_soon(keep_reporting, here)
+            group.start_soon(keep_contact, here, session)
+    finally:
+        setting.wish(member.settings.name, None)
+        with anyio.CancelScope(shield=True):
+            await client.aclose()
+
+
+async def session(here: Station, lost: Lost) -> None:
+    """Run what needs contact: the watches and the workers."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(keep_watching, here, lost)
+        for _ in range(here.member.settings.max_in_flight):
+            group.start_soon(keep_working, here, lost)
+
+
+async def follow_world(here: Station) -> None:
+    """Take in each new version of what is wanted."""
+    reader = here.setting.world.reader()
+    while True:
+        world = await reader.next()
+        here.book.drop_names(world.names)
+        touched = here.book.adopt(here.see_world())
+        here.names.set(here.names.value + 1)
+        await here.look_through(touched)
+        if not reader.fresh:
+            here.looked_through = here.book.view.version
+            here.settle_picture()
+
+
+async def follow_verdict(here: Station) -> None:
+    """Take in each new word of the brake."""
+    reader = here.setting.verdict.reader()
+    while True:
+        verdict = await reader.next()
+        released = frozenset(wish for wish in verdict.released if wish.cluster == here.name)
+        held = frozenset(wish for wish in verdict.held if wish.cluster == here.name)
+        here.look_at(here.book.judge(released, held))

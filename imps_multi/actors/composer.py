@@ -1,0 +1,166 @@
+"""The composer: makes the world out of the hub and the tokens, and keeps what was written before.
+
+Owns the last good sources and the policies' histories, both stored before the world that depends on them is published.
+Reads the hub's snapshot and the keepers' states; feeds every cluster.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import anyio
+import structlog
+from msgspec import structs
+
+from imps_multi.actors.keepers import Keepers
+from imps_multi.model import history as histories
+from imps_multi.model.compose import Inputs, compose, interpretation, remember
+from imps_multi.model.credential import MintIdentity, MintSource, SourceFault
+from imps_multi.model.history import History
+from imps_multi.model.hub import HubSnapshot, SourceSecret
+from imps_multi.model.names import PolicyName, SecretName
+from imps_multi.model.policy import InvalidPolicy, Policy, SourceRef
+from imps_multi.model.stored_source import decode_source, encode_source
+from imps_multi.model.world import Standing, World
+from imps_multi.ports import Interpreter, PortError, Section, StateStore
+from imps_multi.runtime.latest import Latest, wait_any
+
+PATIENCE_SECONDS = 5.0
+"""How long a policy waits for the first answer of a source before it goes on with what is known."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the configuration says about policies and sources."""
+
+    interpret: Interpreter
+    allowed: Callable[[SourceRef], str | None]
+    qualify: Callable[[Policy], Policy | InvalidPolicy]
+    former_names: frozenset[SecretName] = frozenset()
+
+
+class Memory:
+    """Last good sources and histories, as they are and as they lie in the store."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self.sources: dict[SourceRef, SourceSecret] = {}
+        self.histories: dict[PolicyName, History] = {}
+        self._began_with_nothing = True
+        """Nothing was stored: whatever lies in the clusters may have a past that is not known."""
+
+    async def load(self) -> None:
+        """Read what an earlier process left."""
+        for content in (await self._store.load(Section.SOURCES)).values():
+            if (source := decode_source(content)) is not None:
+                self.sources[source.ref] = source
+        policies = await self._store.load(Section.POLICIES)
+        self._began_with_nothing = not policies
+        for key, content in policies.items():
+            if key.startswith(_PREFIX) and (found := histories.decode(content)) is not None:
+                self.histories[found[0]] = found[1]
+
+    async def learn_sources(self, hub: HubSnapshot, interpret: Interpreter) -> None:
+        """Keep every source that can be used as it is now."""
+        for ref, source in hub.sources.items():
+            if not isinstance(source, SourceSecret) or isinstance(interpret(source), SourceFault):
+                continue
+            kept = structs.replace(source, place=None)
+            if self.sources.get(ref) == kept:
+                continue
+            self.sources[ref] = kept
+            await self._save(Section.SOURCES, str(ref), encode_source(source))
+
+    async def learn_policies(self, world: World) -> bool:
+        """Extend the histories by what the world wants; say whether anything was new."""
+        learnt = False
+        for name, resolved in world.policies.items():
+            if resolved.standing is not Standing.VALID or resolved.waiting:
+                continue
+            before = self.histories.get(name)
+            after = remember(before or History(known=not self._began_with_nothing), resolved)
+            if after != before:
+                self.histories[name] = after
+                learnt = True
+                await self._save(Section.POLICIES, _PREFIX + name, histories.encode(name, after))
+        return learnt
+
+    async def _save(self, section: Section, key: str, content: bytes) -> None:
+        try:
+            await self._store.save(section, key, content)
+        except PortError as failure:
+            log.warning("State could not be stored; a restart may not remember it", item=key, message=str(failure))
+
+
+async def run_composer(
+    hub: Latest[HubSnapshot], keepers: Keepers, rules: Latest[Rules], memory: Memory, out: Latest[World]
+) -> None:
+    """Compose for ever."""
+    readers = (hub.reader(), keepers.changed.reader(), rules.reader())
+    await memory.load()
+    while True:
+        with anyio.CancelScope(deadline=anyio.current_time() + _patience_left(keepers)):
+            await wait_any(*readers)
+        for reader in readers:
+            if reader.fresh:
+                reader.take()
+        if not hub.version:
+            continue
+        snapshot, rule = hub.value, rules.value
+        await memory.learn_sources(snapshot, rule.interpret)
+        inputs = _inputs(snapshot, keepers, rule, memory)
+        await keepers.keep(identities(inputs))
+        await publish(inputs, keepers, rule, memory, out)
+
+
+async def publish(inputs: Inputs, keepers: Keepers, rule: Rules, memory: Memory, out: Latest[World]) -> None:
+    """Make the world, remember what it writes, and set it where it differs."""
+    before = out.value
+    world = compose(_inputs(inputs.hub, keepers, rule, memory), before)
+    if await memory.learn_policies(world):
+        world = compose(_inputs(inputs.hub, keepers, rule, memory), before)
+    if world is not before:
+        out.set(world)
+
+
+def identities(inputs: Inputs) -> list[MintIdentity]:
+    """Return the identity of every minted source that a policy names, or named and may have to keep fresh."""
+    refs: set[SourceRef] = set()
+    for name, record in inputs.hub.policies.items():
+        refs.update(record.in_force.sources if record.in_force is not None else ())
+        refs.update(_past(inputs.histories, name))
+    for name, policy in inputs.hub.former.items():
+        refs.update((*policy.sources, *_past(inputs.histories, name)))
+    found = (interpretation(inputs, ref)[0] for ref in sorted(refs))
+    return [source.identity for source in found if isinstance(source, MintSource)]
+
+
+_PREFIX = "history:"
+
+
+def _past(known: Mapping[PolicyName, History], name: PolicyName) -> tuple[SourceRef, ...]:
+    history = known.get(name)
+    return history.refs if history is not None else ()
+
+
+def _inputs(snapshot: HubSnapshot, keepers: Keepers, rule: Rules, memory: Memory) -> Inputs:
+    states = keepers.states()
+    return Inputs(
+        hub=snapshot,
+        interpret=rule.interpret,
+        keepers=states,
+        last_good=memory.sources,
+        histories=memory.histories,
+        allowed=rule.allowed,
+        qualify=rule.qualify,
+        patient=any(not state.tried and keepers.age(key) < PATIENCE_SECONDS for key, state in states.items()),
+        former_names=rule.former_names,
+    )
+
+
+def _patience_left(keepers: Keepers) -> float:
+    """Return for how long somebody is still waited for, inf where nobody is."""
+    left = [PATIENCE_SECONDS - keepers.age(key) for key, state in keepers.states().items() if not state.tried]
+    return min((seconds for seconds in left if seconds > 0), default=math.inf)

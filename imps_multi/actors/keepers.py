@@ -1,0 +1,77 @@
+"""The token keepers: one for each identity in use, started and stopped as sources come and go.
+
+Owns the keepers' cells; runs each keeper as a child of its own supervisor, so that one that fails in a way nobody
+foresaw is restarted or quarantined alone. Feeds the composer.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import anyio
+
+from imps_multi.actors.token_keeper import Mint, keep_token
+from imps_multi.model.compose import KeeperState
+from imps_multi.model.credential import MintedToken, MintIdentity
+from imps_multi.runtime.latest import Latest, Reader, wait_any
+from imps_multi.runtime.supervisor import Supervisor
+
+
+class Keepers:
+    """Keepers by the key of their identity. Use within a running supervisor."""
+
+    def __init__(self, mint: Mint, stored: Mapping[str, MintedToken], supervisor: Supervisor) -> None:
+        self._mint = mint
+        self._stored = dict(stored)
+        self._supervisor = supervisor
+        self._states: dict[str, Latest[KeeperState]] = {}
+        self._forced: dict[str, Latest[int]] = {}
+        self._since: dict[str, float] = {}
+        self.changed: Latest[int] = Latest(0)
+        """Set when a keeper came, went, or has a new state."""
+
+    def states(self) -> dict[str, KeeperState]:
+        """Return what every keeper has now."""
+        return {key: cell.get(KeeperState()) for key, cell in self._states.items()}
+
+    def age(self, key: str) -> float:
+        """Return for how many seconds an identity has been in use."""
+        return anyio.current_time() - self._since.get(key, anyio.current_time())
+
+    async def keep(self, identities: Iterable[MintIdentity]) -> None:
+        """Keep exactly these."""
+        wanted = {identity.key: identity for identity in identities}
+        for key in self._states.keys() - wanted.keys():
+            await self._supervisor.stop(_name(key))
+            for memory in (self._states, self._forced, self._since):
+                memory.pop(key, None)
+        for key in wanted.keys() - self._states.keys():
+            self._start(wanted[key])
+
+    def force(self, keys: Iterable[str]) -> None:
+        """Mint these anew, once."""
+        for key in keys:
+            if (cell := self._forced.get(key)) is not None:
+                cell.set(cell.value + 1)
+
+    def _start(self, identity: MintIdentity) -> None:
+        key = identity.key
+        state = self._states[key] = Latest[KeeperState]()
+        forced = self._forced[key] = Latest(0)
+        self._since[key] = anyio.current_time()
+        stored = self._stored.pop(key, None)
+
+        async def child() -> None:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._relay, state.reader())
+                await keep_token(identity, self._mint, stored=stored, state=state, forced=forced)
+
+        self._supervisor.start(_name(key), child)
+
+    async def _relay(self, reader: Reader[KeeperState]) -> None:
+        while True:
+            await wait_any(reader)
+            reader.take()
+            self.changed.set(self.changed.value + 1)
+
+
+def _name(key: str) -> str:
+    return f"credential {key}"

@@ -1,0 +1,51 @@
+"""What one cluster tells of itself: a frozen report whenever something changed, at most a few times a second.
+
+Feeds the reporter and, since a removal is wished or withdrawn whenever a namespace changes, the brake.
+"""
+
+import anyio
+from msgspec import structs
+
+from imps_multi.actors.station import Station
+from imps_multi.model.report import ClusterReport
+
+PAUSE_SECONDS = 0.1
+
+
+async def keep_reporting(here: Station) -> None:
+    """Report for ever; a burst of changes is one report."""
+    reader = here.changed.reader()
+    wished = -1
+    uid_changes = 0
+    while True:
+        await reader.next()
+        here.setting.report(report(here))
+        if here.book.wish_changes != wished:
+            wished = here.book.wish_changes
+            here.settle_picture()
+        for _ in range(here.book.uid_changes - uid_changes):
+            here.setting.signals.uid_changed(here.name)
+        uid_changes = here.book.uid_changes
+        await anyio.sleep(PAUSE_SECONDS)
+
+
+def report(here: Station) -> ClusterReport:
+    """Say how the cluster stands now."""
+    book, contact = here.book, here.contact.value
+    quiet = anyio.current_time() - here.client.last_byte_at
+    tallies = book.policies()
+    expiries = [tally.expires_at for tally in tallies.values() if tally.expires_at is not None]
+    last_contact = here.setting.clock() - quiet if here.client.last_byte_at > 0 else None
+    settled = (
+        book.synced and here.looked_through == book.view.version and not (book.writing and not here.writes_nothing)
+    )
+    return ClusterReport(
+        settings=here.member.settings,
+        contact=structs.replace(contact, last_contact=last_contact),
+        synced=book.synced,
+        contacted=here.contacted,
+        settled=book.view.version if settled else -1,
+        policies=tallies,
+        forbidden=dict(book.forbidden),
+        expires_at=min(expiries, default=None),
+    )

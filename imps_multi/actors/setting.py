@@ -1,0 +1,48 @@
+"""What every cluster's actor shares: the snapshots it reads, where it reports to, and the fleet's limits.
+
+Built once by app; holds no state of a cluster.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+
+from imps_multi.actors.claims import Claims
+from imps_multi.model.brake import Wishes
+from imps_multi.model.names import ClusterName, HubId
+from imps_multi.model.report import ClusterReport
+from imps_multi.model.target_plan import Wish
+from imps_multi.model.wanted import WantedCache
+from imps_multi.model.world import World
+from imps_multi.ports import Clock, Signals
+from imps_multi.runtime.backoff import Rand
+from imps_multi.runtime.latest import Latest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The brake's word, for every cluster."""
+
+    released: frozenset[Wish] = frozenset()
+    held: frozenset[Wish] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Shared by all clusters' actors. ``defaults``: cluster globs for policies that name none."""
+
+    hub: HubId
+    previous_hubs: tuple[HubId, ...]
+    defaults: tuple[str, ...]
+    world: Latest[World]
+    verdict: Latest[Verdict]
+    cache: WantedCache
+    claims: Claims
+    probes: anyio.CapacityLimiter
+    report: Callable[[ClusterReport], None]
+    wish: Callable[[ClusterName, Wishes | None], None]
+    signals: Signals
+    clock: Clock
+    rand: Rand
+    observe: bool = False

@@ -1,0 +1,130 @@
+"""What the parts of one cluster's actor share: its book, queue, client and limits.
+
+One event loop, no locks; nobody outside the cluster's own tasks touches it. It decides nothing: the book does.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.lowlevel
+
+from imps_multi.actors.setting import Setting
+from imps_multi.model.book import Book, Due
+from imps_multi.model.names import ClusterName, NamespaceName
+from imps_multi.model.report import Contact
+from imps_multi.model.view import View, view
+from imps_multi.ports import ClusterClient, FleetMember
+from imps_multi.runtime.backoff import Backoff
+from imps_multi.runtime.keyed_queue import KeyedQueue, Lane
+from imps_multi.runtime.latest import Latest
+from imps_multi.runtime.token_bucket import RateLimiter, TokenBucket
+
+LOOKS_PER_BREATH = 64
+FURTHEST_ALARM = 300.0
+RETRY = Backoff(initial=0.25, factor=2.0, cap=60.0, jitter=0.3)
+
+
+@dataclass(slots=True, kw_only=True)
+class Station:
+    """One cluster's working state."""
+
+    member: FleetMember
+    setting: Setting
+    client: ClusterClient
+    book: Book
+    queue: KeyedQueue[NamespaceName]
+    limiter: RateLimiter
+    contact: Latest[Contact] = field(default_factory=lambda: Latest(Contact()))
+    names: Latest[int] = field(default_factory=lambda: Latest(0))
+    """Set when the watched names may have changed."""
+    changed: Latest[int] = field(default_factory=lambda: Latest(0))
+    """Set when there is something new to report."""
+    doubt: anyio.Event = field(default_factory=anyio.Event)
+    contacted: bool = False
+    looked_through: int = -1
+    """The version of the world for which every touched namespace was looked at."""
+
+    @property
+    def name(self) -> ClusterName:
+        """The cluster's configured name."""
+        return self.member.settings.name
+
+    @property
+    def writes_nothing(self) -> bool:
+        """Whether everything is computed and nothing written."""
+        settings = self.member.settings
+        return self.setting.observe or settings.observe or settings.paused
+
+    def suspect(self) -> None:
+        """Ask for a probe now."""
+        self.doubt.set()
+
+    def touch(self) -> None:
+        """Say that there is something new to report."""
+        self.changed.set(self.changed.value + 1)
+
+    def see_world(self) -> View:
+        """See the newest world from this cluster."""
+        setting = self.setting
+        return view(
+            setting.world.value,
+            self.member.settings,
+            hub=setting.hub,
+            previous=setting.previous_hubs,
+            defaults=setting.defaults,
+        )
+
+    def enqueue(self, dues: Iterable[Due]) -> None:
+        """Hand what is due to the workers."""
+        for due in dues:
+            lane = Lane.URGENT if due.urgent else Lane.ROUTINE
+            self.queue.add(due.namespace, lane=lane, at=None if due.at is None else self._alarm(due.at))
+        self.touch()
+
+    def look_at(self, namespaces: Iterable[NamespaceName]) -> None:
+        """Look at a few namespaces at once."""
+        now = self.setting.clock()
+        for namespace in namespaces:
+            self.enqueue(self.book.look(namespace, now=now))
+
+    async def look_through(self, namespaces: Iterable[NamespaceName]) -> None:
+        """Look at any number of namespaces, with a breath for the others now and then."""
+        for count, namespace in enumerate(namespaces):
+            self.enqueue(self.book.look(namespace, now=self.setting.clock()))
+            if count % LOOKS_PER_BREATH == LOOKS_PER_BREATH - 1:
+                await anyio.lowlevel.checkpoint()
+
+    def settle_picture(self) -> None:
+        """Tell the book whether the whole picture is there, and the brake what is wished here."""
+        self.look_at(self.book.complete(whole_picture=self.book.picture_is_whole))
+        current = self.looked_through == self.book.view.version
+        self.setting.wish(self.name, self.book.wishes() if self.book.synced and current else None)
+        self.touch()
+
+    def start_anew(self) -> None:
+        """Forget everything: behind the name is another cluster now."""
+        self.book = Book(self.name, View.empty(self.name, self.setting.hub), self.setting.cache)
+        self.book.adopt(self.see_world())
+        self.book.drop_names(self.setting.world.value.names)
+
+    def _alarm(self, at: float) -> float:
+        """Translate a wall-clock time for the queue; far ones are looked at again on the way."""
+        return anyio.current_time() + min(max(0.0, at - self.setting.clock()), FURTHEST_ALARM)
+
+
+def station(member: FleetMember, setting: Setting, client: ClusterClient) -> Station:
+    """Set up for one incarnation of a cluster."""
+    settings = member.settings
+    bucket = TokenBucket(rate=settings.requests_per_second, burst=settings.burst)
+    empty = View.empty(settings.name, setting.hub)
+    made = Station(
+        member=member,
+        setting=setting,
+        client=client,
+        book=Book(settings.name, empty, setting.cache),
+        queue=KeyedQueue(backoff=RETRY, rand=setting.rand, on_take=lambda taken: setting.signals.queued(taken.waited)),
+        limiter=RateLimiter(bucket),
+    )
+    made.start_anew()
+    return made

@@ -1,0 +1,181 @@
+"""The workers of one cluster: they take a namespace, plan it once more, and make the writes that are due, one by one.
+
+Each write is tried once; the queue's backoff is the only retry. The answer is folded into the book at once, so that the
+watch event which follows changes nothing. Cancelled inside a write, its outcome is unknown, and the next list shows it.
+"""
+
+import anyio
+import structlog
+
+from imps_multi.actors.contact import Lost
+from imps_multi.actors.station import Station
+from imps_multi.model.book import Due, Failure
+from imps_multi.model.names import NamespaceName
+from imps_multi.model.target_plan import Create, Delete, TargetPlan, Update
+from imps_multi.model.writing import patch_body
+from imps_multi.ports import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NamespaceTerminating,
+    NotFound,
+    PortError,
+    Throttled,
+    Transient,
+    Unauthorized,
+    WriteRecord,
+    Written,
+)
+
+SLOW_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+async def keep_working(here: Station, lost: Lost) -> None:
+    """Work for as long as there is contact."""
+    while True:
+        namespace = await here.queue.get()
+        try:
+            await work_on(here, namespace, lost)
+        finally:
+            here.queue.done(namespace)
+            here.touch()
+
+
+async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> None:
+    """Make every write that a namespace needs now."""
+    now = here.setting.clock()
+    plans = here.book.writes(namespace, now=now)
+    if not plans or here.writes_nothing:
+        here.queue.forget(namespace)
+        here.enqueue(due for due in here.book.look(namespace, now=now) if due.at is not None)
+        return
+    failed = False
+    for plan in plans:
+        failed |= not await carry_out(here, plan, lost)
+    if not failed:
+        here.queue.forget(namespace)
+
+
+async def carry_out(here: Station, plan: TargetPlan, lost: Lost) -> bool:
+    """Make one write; tell whether it, or what it found, settles the matter for now."""
+    await here.limiter.take()
+    started = anyio.current_time()
+    try:
+        dues = await _send(here, plan)
+    except PortError as failure:
+        _record(here, plan, type(failure).__name__)
+        return _failed(here, plan, failure, lost)
+    if anyio.current_time() - started > SLOW_SECONDS:
+        here.limiter.halve()
+    here.enqueue(dues)
+    return True
+
+
+async def _send(here: Station, plan: TargetPlan) -> list[Due]:
+    match plan.write:
+        case Create(wanted=wanted):
+            written = await here.client.create_secret(plan.namespace, wanted.body(plan.namespace, plan.name))
+            return _written(here, plan, written)
+        case Update(wanted=wanted, put=True) as update if wanted is not None:
+            body = wanted.body(plan.namespace, plan.name, update.resource_version)
+            return _written(here, plan, await here.client.replace_secret(plan.namespace, plan.name, body))
+        case Update() as update:
+            written = await here.client.patch_secret(plan.namespace, plan.name, patch_body(update))
+            return _written(here, plan, written)
+        case Delete() as delete:
+            return await _delete(here, plan, delete)
+        case None:
+            return []
+
+
+async def _delete(here: Station, plan: TargetPlan, delete: Delete) -> list[Due]:
+    if delete.check and (who := await here.client.references(plan.namespace, plan.name)) is not None:
+        log.info("Deletion waits", target_cluster=here.name, namespace=plan.namespace, secret=plan.name, named_by=who)
+        return here.book.referenced(plan, now=here.setting.clock())
+    version = delete.resource_version
+    await here.client.delete_secret(plan.namespace, plan.name, uid=delete.uid, resource_version=version)
+    _record(here, plan, "ok")
+    return here.book.gone(plan, now=here.setting.clock())
+
+
+def _written(here: Station, plan: TargetPlan, written: Written) -> list[Due]:
+    now = here.setting.clock()
+    _record(here, plan, "ok", uid=written.uid)
+    record = here.book.observed.namespaces.get(plan.namespace)
+    if isinstance(plan.write, Create) and record is not None and record.seen_at:
+        here.setting.signals.onboarded(max(0.0, now - record.seen_at))
+    return here.book.written(plan, written.uid, written.resource_version, now=now)
+
+
+def _failed(here: Station, plan: TargetPlan, failure: PortError, lost: Lost) -> bool:
+    now = here.setting.clock()
+    match failure:
+        case NamespaceTerminating():
+            here.enqueue(here.book.terminating(plan.namespace, now=now))
+            return True
+        case NotFound() if not isinstance(plan.write, Create):
+            here.enqueue(here.book.gone(plan, now=now))
+            return True
+        case Unauthorized():
+            lost(failure)
+        case Throttled():
+            here.limiter.pause_for(failure.retry_after)
+            here.limiter.halve()
+        case Transient():
+            here.limiter.halve()
+            here.suspect()
+        case AlreadyExists() | Conflict():
+            pass  # the watch shows what is there; until then the backoff keeps us polite
+        case Forbidden() | Invalid():
+            log.warning(
+                "Write was refused",
+                target_cluster=here.name,
+                namespace=plan.namespace,
+                secret=plan.name,
+                message=str(failure),
+            )
+        case _:
+            pass
+    if not isinstance(failure, (AlreadyExists, Conflict)):
+        here.book.failed(plan, _explained(plan, failure))
+    here.queue.retry(plan.namespace)
+    return False
+
+
+def _explained(plan: TargetPlan, failure: PortError) -> Failure:
+    message = str(failure)
+    if isinstance(failure, Forbidden):
+        message += f"; renew the role there: imps-multi rbac --role target --secret-name {plan.name}"
+    return Failure(type(failure).__name__, message)
+
+
+def _record(here: Station, plan: TargetPlan, result: str, *, uid: str = "") -> None:
+    """Tell of a write: to the audit log and the metrics."""
+    operation, expires_at = "update", None
+    match plan.write:
+        case Create(wanted=wanted):
+            operation, expires_at = "create", wanted.payload.expires_at
+        case Update(uid=there, wanted=changed):
+            uid = uid or there
+            expires_at = None if changed is None else changed.payload.expires_at
+        case Delete(uid=there):
+            operation, uid = "delete", there
+        case None:
+            return
+    here.setting.signals.write(
+        WriteRecord(
+            time=here.setting.clock(),
+            cluster=here.name,
+            namespace=plan.namespace,
+            name=plan.name,
+            uid=uid,
+            operation=operation,
+            policy=plan.policy or plan.lines[0].policy,
+            why=plan.why,
+            expires_at=expires_at,
+            result=result,
+        )
+    )
