@@ -123,6 +123,21 @@ def filing_key(registry: str) -> str:
     return registry if key is None else key
 
 
+def registry_key(registry: str) -> RegistryKey:
+    """Take a text as a key of ``auths``.
+
+    Raises:
+        DockerConfigError: it names no registry, or holds a user name or a password.
+    """
+    if not registry.strip():
+        raise DockerConfigError("an entry has no registry")
+    if "@" in registry.removeprefix("https://").removeprefix("http://").partition("/")[0]:
+        raise DockerConfigError(
+            f"{_shown(registry)}: the registry key holds a user name or a password; it takes host and path only"
+        )
+    return RegistryKey(registry)
+
+
 def _registry(entry: Entry) -> str:
     return entry.registry
 
@@ -147,8 +162,9 @@ def _each(auths: Mapping[str, object]) -> Iterator[Entry]:
 
 
 def _entry(registry: str, given: Mapping[str, object]) -> Entry:
+    key = registry_key(registry)
     try:
-        return Entry(_checked_key(registry), _encode(_canonical(given)))
+        return Entry(key, _encode(_canonical(given)))
     except KeyringError as error:
         raise DockerConfigError(f"{_shown(registry)}: {error}") from None
 
@@ -172,14 +188,6 @@ def _canonical(given: Mapping[str, object]) -> dict[str, object]:
     if email:
         canonical["email"] = email
     return canonical
-
-
-def _checked_key(registry: str) -> RegistryKey:
-    if not registry.strip():
-        raise KeyringError("an entry has no registry")
-    if "@" in registry.removeprefix("https://").removeprefix("http://").partition("/")[0]:
-        raise KeyringError("the registry key holds a user name or a password; it takes host and path only")
-    return RegistryKey(registry)
 
 
 def _shown(registry: str) -> str:

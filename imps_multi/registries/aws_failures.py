@@ -1,0 +1,116 @@
+"""What an AWS call's failure means, as one of the ports' errors.
+
+Messages carry the call and AWS's error code. They never carry AWS's own message: for a bad signature that one quotes
+the signed headers. Imported only together with botocore.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiohttp
+from botocore import exceptions as aws
+
+from imps_multi.ports import Forbidden, Invalid, PortError, Reason, Throttled, Transient, Unauthorized
+
+_CODE: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_THROTTLED: Final = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "Throttled",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    }
+)
+_UNKNOWN_IDENTITY: Final = frozenset(
+    {
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidIdentityToken",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+
+FAILURES: Final = (aws.BotoCoreError, aws.ClientError, aiohttp.ClientError, OSError, ValueError, TypeError, KeyError)
+"""Everything that a call through aiobotocore is known to raise, odd answers included."""
+
+
+def translated(error: Exception, call: str) -> PortError:
+    """Say what to do about a failure of ``call`` (its name and its region)."""
+    if isinstance(error, aws.ClientError):
+        return _answered(error, call)
+    for kinds, make, words in _UNANSWERED:
+        if isinstance(error, kinds):
+            return make(f"{call}: {words} ({type(error).__name__})")
+    return Invalid(f"{call}: the request or the answer is of no use ({type(error).__name__})")
+
+
+def _answered(error: aws.ClientError, call: str) -> PortError:
+    metadata: dict[str, Any] = error.response.get("ResponseMetadata", {})
+    status = int(metadata.get("HTTPStatusCode", 0))
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    shown = code if _CODE.fullmatch(code) else "no error code"
+    message = f"{call}: {shown} (HTTP {status})"
+    if code in _THROTTLED or status == 429:  # noqa: PLR2004 -- the HTTP status
+        return Throttled(message, retry_after=_retry_after(metadata.get("HTTPHeaders", {})))
+    if code in _UNKNOWN_IDENTITY or status == 401:  # noqa: PLR2004 -- the HTTP status
+        return Unauthorized(message)
+    if "AccessDenied" in code or status == 403:  # noqa: PLR2004 -- the HTTP status
+        return Forbidden(message)
+    if status >= 500 or status == 408:  # noqa: PLR2004 -- the HTTP statuses
+        return Transient(message, answered=True)
+    return Invalid(message)
+
+
+def _retry_after(headers: dict[str, str]) -> float:
+    value = headers.get("retry-after", "")
+    return min(float(value), 3600.0) if value.isascii() and value.isdigit() else 1.0
+
+
+def _timeout(message: str) -> PortError:
+    return Transient(message, reason=Reason.TIMEOUT)
+
+
+def _tls(message: str) -> PortError:
+    return Transient(message, reason=Reason.TLS)
+
+
+_UNANSWERED: Final[tuple[tuple[tuple[type[Exception], ...], Callable[[str], PortError], str], ...]] = (
+    ((aws.ReadTimeoutError, aws.ConnectTimeoutError, TimeoutError), _timeout, "timed out"),
+    ((aws.SSLError, aiohttp.ClientSSLError), _tls, "TLS failed"),
+    (
+        (aws.NoCredentialsError, aws.PartialCredentialsError, aws.ProfileNotFound),
+        Unauthorized,
+        "the process has no AWS credentials of its own",
+    ),
+    (
+        (aws.CredentialRetrievalError, aws.MetadataRetrievalError, aws.TokenRetrievalError),
+        Transient,
+        "the process's own AWS credentials could not be fetched",
+    ),
+    ((aws.UnauthorizedSSOTokenError, aws.SSOError), Unauthorized, "the process's own AWS login has ended"),
+    ((aws.HTTPClientError, aws.ConnectionError, aiohttp.ClientError, OSError), Transient, "no connection"),
+)
+"""What never got an answer; the first kind that fits counts."""

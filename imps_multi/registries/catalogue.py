@@ -1,0 +1,98 @@
+"""The catalogue: which kind of source a Secret is, and what it gives.
+
+Pure once built. Fed by the hub's snapshot, feeds the token keepers and the planner. It must never import a cloud's
+library: most commands only ask what a Secret is. A fault says which key and what is wrong, never a value.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from imps_multi.model.credential import Entry, Interpretation, SourceFault, StaticSource
+from imps_multi.model.dockerconfig import DockerConfigError, basic_entry, merge, parse, parse_legacy
+from imps_multi.model.hub import SourceSecret
+from imps_multi.model.names import DOCKERCONFIGJSON_KEY, DOCKERCONFIGJSON_TYPE, REGISTRY_ANNOTATION
+from imps_multi.ports import Interpreter
+from imps_multi.registries.aws_hosts import RegistryHost, registry_hosts
+from imps_multi.registries.ecr_source import ECR_TYPE, AmbientRule, ecr_source, is_ecr
+from imps_multi.registries.source_fields import UnusableSecretError, bounds, items
+
+DOCKERCFG_TYPE: Final = "kubernetes.io/dockercfg"
+DOCKERCFG_KEY: Final = ".dockercfg"
+BASIC_AUTH_TYPE: Final = "kubernetes.io/basic-auth"
+DOCKER_HUB_KEY: Final = "https://index.docker.io/v1/"
+"""The key that Docker and the kubelet know Docker Hub by."""
+_DOCKER_HUB: Final = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+
+
+def interpreter(*, ambient: AmbientRule, endpoints: tuple[str, ...]) -> Interpreter:
+    """Build the interpreter; reads one small data file.
+
+    ``endpoints`` are the host globs that a source's own endpoint URLs may name.
+    """
+    return partial(_interpret, ambient=ambient, endpoints=endpoints, host=registry_hosts())
+
+
+def _interpret(
+    secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[str, ...], host: RegistryHost
+) -> Interpretation:
+    try:
+        if is_ecr(secret):
+            return ecr_source(secret, ambient=ambient, endpoints=endpoints, host=host)
+        return StaticSource(_static(secret), bounds(secret))
+    except (UnusableSecretError, DockerConfigError) as error:
+        return SourceFault(str(error))
+
+
+def _static(secret: SourceSecret) -> tuple[Entry, ...]:
+    read = _STATIC.get(secret.type)
+    if read is not None:
+        return read(secret)
+    for kind, key in ((DOCKERCONFIGJSON_TYPE, DOCKERCONFIGJSON_KEY), (DOCKERCFG_TYPE, DOCKERCFG_KEY)):
+        if key in secret.data:
+            raise UnusableSecretError(f"a Secret with the key {key} must be of type {kind}")
+    raise UnusableSecretError(
+        f"type {secret.type[:80]!r} is no source; use one of {', '.join((*_STATIC, ECR_TYPE))} "
+        "(or Opaque with the keys of the last one)"
+    )
+
+
+def _docker_file(secret: SourceSecret, *, key: str, read: Callable[[bytes], tuple[Entry, ...]]) -> tuple[Entry, ...]:
+    if not secret.data.get(key):
+        raise UnusableSecretError(f"key {key} is {'empty' if key in secret.data else 'missing'}")
+    return read(secret.data[key])
+
+
+def _basic_auth(secret: SourceSecret) -> tuple[Entry, ...]:
+    registries = items(secret.annotations.get(REGISTRY_ANNOTATION, ""))
+    if not registries:
+        raise UnusableSecretError(
+            f"a Secret of type {BASIC_AUTH_TYPE} needs the annotation {REGISTRY_ANNOTATION}: HOST[,HOST]"
+        )
+    username, password = (_login(secret, key) for key in ("username", "password"))
+    # Two spellings of one registry hold one credential here, so either of them will do.
+    return merge([[basic_entry(_docker_hub(registry), username, password) for registry in registries]]).entries
+
+
+def _login(secret: SourceSecret, key: str) -> str:
+    """Return a login's part without the line end that comes with ``echo`` and editors; spaces may be meant."""
+    if key not in secret.data:
+        raise UnusableSecretError(f"key {key} is missing")
+    try:
+        value = secret.data[key].decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise UnusableSecretError(f"key {key} is not UTF-8 text") from None
+    if not value:
+        raise UnusableSecretError(f"key {key} is empty")
+    return value
+
+
+def _docker_hub(registry: str) -> str:
+    return DOCKER_HUB_KEY if registry in _DOCKER_HUB else registry
+
+
+_STATIC: Final[dict[str, Callable[[SourceSecret], tuple[Entry, ...]]]] = {
+    DOCKERCONFIGJSON_TYPE: partial(_docker_file, key=DOCKERCONFIGJSON_KEY, read=parse),
+    DOCKERCFG_TYPE: partial(_docker_file, key=DOCKERCFG_KEY, read=parse_legacy),
+    BASIC_AUTH_TYPE: _basic_auth,
+}

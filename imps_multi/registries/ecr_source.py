@@ -1,0 +1,198 @@
+"""An ECR source Secret as a mint: whose identity, which endpoint, under which registry hosts.
+
+Pure. Fed by the catalogue; the request it makes is read by the ECR provider alone. White space around a value is
+dropped in every key, since all of them are pasted.
+"""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+from imps_multi.model.credential import MintIdentity, MintSource
+from imps_multi.model.dockerconfig import DockerConfigError, registry_key
+from imps_multi.model.hub import SourceSecret
+from imps_multi.model.matching import glob_match
+from imps_multi.model.names import NamespaceName, RegistryKey
+from imps_multi.registries.aws_hosts import RegistryHost
+from imps_multi.registries.source_fields import UnusableSecretError, bounds, items, matching, required, text
+
+PROVIDER: Final = "ecr"
+DOCUMENTED_LIFE: Final = 12 * 3600.0
+"""How long an ECR token lives by AWS's documentation, in seconds."""
+ECR_TYPE: Final = "banzaicloud.io/aws-ecr-login-config"
+
+_KEYS: Final = frozenset(
+    {
+        "region",
+        "accountID",
+        "accountIDs",
+        "registryHosts",
+        "accessKeyID",
+        "secretKey",
+        "sessionToken",
+        "roleArn",
+        "externalID",
+        "sessionName",
+        "ecrEndpointURL",
+        "stsEndpointURL",
+    }
+)
+_RESERVED: Final = ("profile", "roleChain", "endpoint", "public")
+_MARKS: Final = frozenset(key.lower() for key in _KEYS - {"region"})
+"""An Opaque Secret with one of these keys is meant for ECR, however it spells them."""
+_FOLDED: Final = {key.lower(): key for key in _KEYS.union(_RESERVED)}
+_REQUEST: Final = (
+    "region",
+    "accessKeyID",
+    "secretKey",
+    "sessionToken",
+    "roleArn",
+    "externalID",
+    "sessionName",
+    "ecrEndpointURL",
+    "stsEndpointURL",
+)
+_SHAPES: Final = {
+    "region": (r"[a-z0-9]+(-[a-z0-9]+)+", "an AWS region such as eu-west-1"),
+    "accessKeyID": (r"[!-~]+", "an access key ID: it holds white space or other signs"),
+    "secretKey": (r"[!-~]+", "a secret access key: it holds white space or other signs"),
+    "sessionToken": (r"[!-~]+", "a session token: it holds white space or other signs"),
+    "roleArn": (r"arn:[a-z-]+:iam::[0-9]+:role/[!-~]+", "a role's ARN such as arn:aws:iam::123456789012:role/pull"),
+    "externalID": (r"[\w+=,.@:/-]{2,1224}", "an external ID: 2 to 1224 letters, digits and +=,.@:/-"),
+    "sessionName": (r"[\w+=,.@-]{2,64}", "a session name: 2 to 64 letters, digits and +=,.@-"),
+}
+
+
+class AmbientRule(msgspec.Struct, frozen=True):
+    """Whose Secrets may use the process's own cloud identity, and which roles it may take on for them (globs)."""
+
+    everybody: bool = False
+    """True with a directory hub, whose files belong to whoever runs the process."""
+    namespaces: tuple[str, ...] = ()
+    role_arns: tuple[str, ...] = ("*",)
+
+
+def is_ecr(secret: SourceSecret) -> bool:
+    """Say whether a Secret is meant for ECR: by its type, or Opaque with the keys of one, as in IMPS 0.1."""
+    return secret.type == ECR_TYPE or (
+        secret.type in {"", "Opaque"} and not _MARKS.isdisjoint(map(str.lower, secret.data))
+    )
+
+
+def ecr_source(
+    secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[str, ...], host: RegistryHost
+) -> MintSource:
+    """Interpret an ECR source.
+
+    Raises:
+        UnusableSecretError: a key is missing, wrong, not allowed or not supported.
+    """
+    data = secret.data
+    _known_keys(data)
+    required(data, "region")
+    request = {key: value for key in _REQUEST if (value := _shaped(data, key))}
+    _whole(data, request)
+    if "accessKeyID" not in request:
+        _may_borrow(secret.ref.namespace, request.get("roleArn"), ambient)
+    for key in ("ecrEndpointURL", "stsEndpointURL"):
+        if key in request:
+            _endpoint_allowed(key, request[key], endpoints)
+    registries = _registries(data, request["region"], host)
+    return MintSource(MintIdentity(PROVIDER, _digest(request), request), registries, bounds(secret))
+
+
+def _known_keys(data: Mapping[str, bytes]) -> None:
+    for key in sorted(data):
+        meant = _FOLDED.get(key.lower(), key)
+        if meant != key:
+            raise UnusableSecretError(f"key {key} is unknown; did you mean {meant}?")
+    for key in _RESERVED:
+        value = text(data, key)
+        if value and (key, value) != ("public", "false"):
+            raise UnusableSecretError(f"key {key} is not supported by this version of imps-multi; take it out")
+
+
+def _shaped(data: Mapping[str, bytes], key: str) -> str:
+    value = text(data, key)
+    return matching(key, value, *_SHAPES[key]) if value and key in _SHAPES else value
+
+
+def _whole(data: Mapping[str, bytes], request: Mapping[str, str]) -> None:
+    """See that keys which need one another are there together."""
+    for key in ("accessKeyID", "secretKey"):
+        if key in data and key not in request:
+            raise UnusableSecretError(
+                f"key {key} is empty; leave accessKeyID and secretKey out to use the process's own identity"
+            )
+    for key, other in (
+        ("accessKeyID", "secretKey"),
+        ("secretKey", "accessKeyID"),
+        ("sessionToken", "accessKeyID"),
+        ("externalID", "roleArn"),
+        ("sessionName", "roleArn"),
+    ):
+        if key in request and other not in request:
+            raise UnusableSecretError(f"key {key} is there without {other}")
+
+
+def _may_borrow(namespace: NamespaceName, role: str | None, ambient: AmbientRule) -> None:
+    if not ambient.everybody and not any(glob_match(glob, namespace) for glob in ambient.namespaces):
+        raise UnusableSecretError(
+            "keys accessKeyID and secretKey are missing, and a Secret of this namespace may not use the process's own "
+            "identity; add the keys, or the namespace to sources.ambientIdentity.namespaces"
+        )
+    if role is not None and not any(glob_match(glob, role) for glob in ambient.role_arns):
+        raise UnusableSecretError(
+            "key roleArn names a role that the process's own identity may not take on; "
+            "add it to sources.ambientIdentity.roleARNs"
+        )
+
+
+def _endpoint_allowed(key: str, url: str, endpoints: tuple[str, ...]) -> None:
+    parts = _url_parts(url)
+    if parts is None:
+        raise UnusableSecretError(f"key {key} is not a URL of the form https://HOST[:PORT][/PATH]")
+    host = (parts.hostname or "").rstrip(".")
+    names = (host, f"{host}:{parts.port}")
+    if not any(glob_match(glob.lower(), name) for glob in endpoints for name in names):
+        raise UnusableSecretError(f"key {key} names a host that is not allowed; list its host in sources.endpoints")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise UnusableSecretError(f"key {key} must begin with https://; plain http is for loopback addresses only")
+
+
+def _url_parts(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        plain = not (parts.query or parts.fragment or "@" in parts.netloc or parts.port == 0)
+    except ValueError:
+        return None
+    fine = parts.scheme in {"http", "https"} and bool(parts.hostname) and url.isascii() and url.isprintable()
+    return parts if fine and plain and " " not in url and "\\" not in url else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _registries(data: Mapping[str, bytes], region: str, host: RegistryHost) -> tuple[RegistryKey, ...]:
+    accounts = dict.fromkeys((required(data, "accountID"), *items(text(data, "accountIDs"))))
+    for account in accounts:
+        if not (account.isascii() and account.isdigit()):
+            raise UnusableSecretError("key accountID or accountIDs does not hold account numbers (digits only)")
+    given = items(text(data, "registryHosts"))
+    try:
+        return tuple(map(registry_key, given)) or tuple(host(account, region) for account in accounts)
+    except DockerConfigError:
+        raise UnusableSecretError("key registryHosts does not hold registry hosts (host[/path], globs)") from None
+
+
+def _digest(request: Mapping[str, str]) -> str:
+    canonical = msgspec.json.encode([PROVIDER, request], order="deterministic")
+    return blake2b(canonical, digest_size=16, person=b"mint-identity").hexdigest()

@@ -1,0 +1,40 @@
+"""The providers by name, each imported when it is first asked for.
+
+Fed by the composition root, asked by the token keepers.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from imps_multi.ports import Clock, Provider
+from imps_multi.registries import ecr_source
+
+
+def _ecr(clock: Clock) -> Provider:
+    from imps_multi.registries.ecr import EcrProvider
+
+    return EcrProvider(clock)
+
+
+_PROVIDERS: Final[dict[str, tuple[Callable[[Clock], Provider], float]]] = {
+    ecr_source.PROVIDER: (_ecr, ecr_source.DOCUMENTED_LIFE),
+}
+
+
+class Providers:
+    """One provider of each name for the process. Names come from ``MintIdentity``; any other is a KeyError."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._made: dict[str, Provider] = {}
+
+    def provider_for(self, name: str) -> Provider:
+        """Return the provider of this name, always the same one."""
+        if name not in self._made:
+            self._made[name] = _PROVIDERS[name][0](self._clock)
+        return self._made[name]
+
+    @staticmethod
+    def documented_life(name: str) -> float:
+        """Return how long the provider's tokens live by its documentation, in seconds."""
+        return _PROVIDERS[name][1]
