@@ -1,7 +1,8 @@
 """Who may ask, and what: bearer tokens, denials, and the `rules` of a ClusterRole.
 
-Checked before anything else is done with a request. With no token configured everybody is let in. A user without
-granted rules may do everything that is not denied. Tests change it while the server runs.
+Checked before anything else is done with a request. With no token configured everybody may do everything. With one,
+who sends none is system:anonymous, who may do nothing, and a user without granted rules may do all that is not
+denied. Tests change it while the server runs.
 """
 
 from collections.abc import Iterable, Mapping
@@ -73,7 +74,7 @@ class Access:
     # -- switches --------------------------------------------------------------------------------------------------
 
     def add_token(self, token: str, user: str) -> None:
-        """Take a token from now on; from the first one on, requests without a token are 401."""
+        """Take a token from now on; from the first one on, requests without a token are anonymous."""
         self._users[token] = user
         self._open = False
 
@@ -112,7 +113,7 @@ class Access:
         if "*" in self._refused:
             raise unauthorized()
         scheme, _, token = authorization.partition(" ")
-        if not token and self._open:
+        if not token:
             return ANONYMOUS
         if scheme.lower() != "bearer" or token in self._refused:
             raise unauthorized()
@@ -126,6 +127,8 @@ class Access:
     def allows(self, user: str, verb: str, target: Target) -> bool:
         """Whether a user may do that."""
         if any(denial.strikes(user, verb, target) for denial in self._denials):
+            return False
+        if user == ANONYMOUS and not self._open:
             return False
         rules = self._granted.get(user)
         return rules is None or any(rule.allows(verb, target) for rule in rules)

@@ -9,7 +9,7 @@ import msgspec
 from imps_multi.sandbox.objects import Entry, section
 from imps_multi.sandbox.resources import NAMESPACES
 from imps_multi.sandbox.routes import Target
-from imps_multi.sandbox.status import bad_request, conflict, forbidden, success
+from imps_multi.sandbox.status import bad_request, broken_precondition, forbidden, success
 from imps_multi.sandbox.store import Store
 
 __all__ = ["delete", "finish_namespace", "terminate"]
@@ -58,11 +58,14 @@ def _read(body: bytes) -> _Options:
 
 def _check(entry: Entry, wanted: _Preconditions) -> None:
     if wanted.uid is not None and wanted.uid != entry.uid:
-        why = f"Precondition failed: UID in precondition: {wanted.uid}, UID in object meta: {entry.uid}"
-        raise conflict(entry.resource, entry.name, why)
+        why = f"the UID in the precondition ({wanted.uid}) does not match the UID in record ({entry.uid})"
+        raise broken_precondition(
+            entry.resource, entry.name, f"{why}. The object might have been deleted and then recreated"
+        )
     if wanted.resource_version is not None and wanted.resource_version != str(entry.version):
-        why = f"Precondition failed: ResourceVersion in precondition: {wanted.resource_version}, "
-        raise conflict(entry.resource, entry.name, f"{why}ResourceVersion in object meta: {entry.version}")
+        why = f"the ResourceVersion in the precondition ({wanted.resource_version}) does not match "
+        why += f"the ResourceVersion in record ({entry.version})"
+        raise broken_precondition(entry.resource, entry.name, f"{why}. The object might have been modified")
 
 
 def terminate(store: Store, entry: Entry) -> Entry:

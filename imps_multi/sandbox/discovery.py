@@ -10,7 +10,7 @@ from imps_multi.sandbox.resources import RESOURCES, Resource, find
 from imps_multi.sandbox.routes import Target
 from imps_multi.sandbox.status import bad_request
 
-__all__ = ["HEALTH", "REVIEW_PATH", "describe", "read_review", "review_answer"]
+__all__ = ["HEALTH", "REVIEW_PATH", "describe", "is_served", "read_review", "review_answer"]
 
 HEALTH = frozenset({"/healthz", "/livez", "/readyz"})
 REVIEW_PATH = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -33,6 +33,13 @@ def describe(path: str, version: str) -> bytes | None:
     if parts[:1] == ("apis",) and len(parts) == _GROUP_PARTS:
         return _resource_list(parts[1], parts[2])
     return None
+
+
+def is_served(path: str) -> bool:
+    """Whether a path lies under a group and version of which anything is served."""
+    parts = path.split("/")
+    place = ("", parts[2]) if parts[1:2] == ["api"] and len(parts) > _ROOT_PARTS else tuple(parts[2:4])
+    return any((each.group, each.version) == place for each in RESOURCES)
 
 
 def _encode(document: object) -> bytes:

@@ -61,7 +61,7 @@ def _has_door(resource: Resource, subresource: str) -> bool:
 
 def verb_of(method: str, target: Target, query: Mapping[str, str]) -> str:
     """Return the verb as RBAC names it, empty where the method makes no sense there."""
-    if method == "GET" and flag(query, "watch"):
+    if method == "GET" and not target.name and flag(query, "watch"):
         return "watch"
     return (_OBJECT_VERBS if target.name else _COLLECTION_VERBS).get(method, "")
 

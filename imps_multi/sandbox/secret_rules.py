@@ -70,7 +70,7 @@ def check_secret(draft: Draft) -> list[Cause]:
     """Return what is wrong with a Secret that `read_secret` has read."""
     data = _data(draft)
     causes = [cause for key in data for cause in _key_faults(key)]
-    if sum(len(value) for value in data.values()) * 3 // 4 > _MAX_SIZE:
+    if sum(len(value) * 3 // 4 - value.count("=", -2) for value in data.values()) > _MAX_SIZE:
         causes.append(field_error("data", "Too long", f"may not be more than {_MAX_SIZE} bytes"))
     return causes + _type_faults(draft, data)
 

@@ -78,8 +78,5 @@ def select(target: Target, query: Mapping[str, str], view: View) -> Selection:
         ApiError: 400.
     """
     fields = parse_fields(target.resource, query.get("fieldSelector", ""))
-    if target.name:
-        # a watch of one object, as `kubectl get -w` sends it
-        fields = parse_fields(target.resource, f"metadata.name={target.name}")
     labels = parse_labels(query.get("labelSelector", ""))
     return Selection(target.resource, target.namespace, fields, labels, view)

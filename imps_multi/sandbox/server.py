@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
 from imps_multi.sandbox import deletion, discovery, writes
-from imps_multi.sandbox.access import ANONYMOUS, Access
+from imps_multi.sandbox.access import Access
 from imps_multi.sandbox.faults import Action, Faults, Rule
 from imps_multi.sandbox.field_selector import parse_fields
 from imps_multi.sandbox.listener import MAX_BODY, abort
@@ -23,14 +23,11 @@ from imps_multi.sandbox.objects import Entry, decode_document
 from imps_multi.sandbox.requests import RequestLog, Seen
 from imps_multi.sandbox.routes import Target, parse, verb_of
 from imps_multi.sandbox.selection import select
-from imps_multi.sandbox.status import ApiError, method_not_allowed, too_large
+from imps_multi.sandbox.status import ApiError, Details, failure, method_not_allowed, too_large
 from imps_multi.sandbox.store import Store
 from imps_multi.sandbox.watch import Watch, error_line, read_options, run
 
 __all__ = ["ApiServer", "Manners"]
-
-PUBLIC = discovery.HEALTH | {"/version"}
-"""Paths that are answered without a token, as system:public-info-viewer has it."""
 
 _JSON = "application/json"
 
@@ -120,19 +117,13 @@ class ApiServer:
                 raise rule.error()
 
     async def _serve(self, call: Call) -> web.StreamResponse:
-        call.seen.user = user = self._authenticate(call)
+        call.seen.user = user = self._access.user(call.request.headers.get("Authorization", ""))
         if call.target is None:
             return await self._serve_other(call, user)
         if not call.seen.verb:
             raise method_not_allowed()
         self._access.check(user, call.seen.verb, _authorized(call.target, call.seen.name))
         return await self._serve_object(call, call.target)
-
-    def _authenticate(self, call: Call) -> str:
-        authorization = call.request.headers.get("Authorization", "")
-        if not authorization and call.seen.path in PUBLIC:
-            return ANONYMOUS
-        return self._access.user(authorization)
 
     async def _serve_other(self, call: Call, user: str) -> web.StreamResponse:
         path, method = call.seen.path, call.request.method
@@ -144,7 +135,11 @@ class ApiServer:
         if path in discovery.HEALTH:
             return web.Response(text="ok")
         document = discovery.describe(path, self._manners.version) if method == "GET" else None
-        return web.Response(text="404 page not found\n", status=404) if document is None else _json(document)
+        if document is not None:
+            return _json(document)
+        if discovery.is_served(path):
+            raise failure(404, "the server could not find the requested resource", details=Details())
+        return web.Response(text="404 page not found\n", status=404)
 
     async def _serve_object(self, call: Call, target: Target) -> web.StreamResponse:
         verb, accept = call.seen.verb, call.request.headers.get("Accept", "")
@@ -208,7 +203,12 @@ def _read(request: BaseRequest) -> Call:
     target = parse(path)
     headers = request.headers
     seen = Seen(
-        verb="", resource=path, path=path, query=raw_query, at=request.loop.time(), agent=headers.get("User-Agent", "")
+        verb="",
+        resource=path,
+        path=path,
+        query=raw_query,
+        at=asyncio.get_running_loop().time(),
+        agent=headers.get("User-Agent", ""),
     )
     if target is not None:
         seen.verb = verb_of(request.method, target, query)

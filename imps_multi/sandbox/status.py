@@ -14,6 +14,7 @@ __all__ = [
     "Cause",
     "already_exists",
     "bad_request",
+    "broken_precondition",
     "conflict",
     "expired",
     "failure",
@@ -178,6 +179,12 @@ def conflict(resource: Resource, name: str, why: str) -> ApiError:
     """409 Conflict: a resourceVersion or uid that was named is not the one there."""
     message = f'Operation cannot be fulfilled on {resource.qualified} "{name}": {why}'
     return failure(409, message, details=_details(resource, name))
+
+
+def broken_precondition(resource: Resource, name: str, why: str) -> ApiError:
+    """409 Conflict of a DELETE, which names the kind where all others name the resource."""
+    message = f'Operation cannot be fulfilled on {resource.kind} "{name}": {why}'
+    return failure(409, message, details=Details(name=name, group=resource.group, kind=resource.kind))
 
 
 def forbidden(resource: Resource, name: str, why: str, *causes: Cause) -> ApiError:

@@ -188,7 +188,7 @@ class Store:
         """Forget all history: older versions are 410 from here on, and so are open continue tokens."""
         self._snapshots.clear()
         for history in self._histories.values():
-            history.forget(self.version)
+            history.forget(self.version - 1)  # etcd keeps the revision at which it is compacted
 
 
 def _resource(kind: str, api_version: str = "") -> Resource:

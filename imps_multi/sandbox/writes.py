@@ -18,7 +18,6 @@ from imps_multi.sandbox.status import (
     failure,
     field_error,
     invalid,
-    not_found,
     terminating,
 )
 from imps_multi.sandbox.store import Store
@@ -62,13 +61,10 @@ def replace(store: Store, target: Target, body: bytes, *, dry_run: bool = False)
     """Answer a PUT."""
     draft = decode(target.resource, decode_document(body))
     _check_address(draft, target)
-    current = store.find(target.resource, target.namespace, target.name)
-    there = "" if current is None else current.uid
-    if draft.meta.uid and draft.meta.uid != there:
-        why = f"Precondition failed: UID in precondition: {draft.meta.uid}, UID in object meta: {there}"
+    current = store.fetch(target.resource, target.namespace, target.name)
+    if draft.meta.uid not in {"", current.uid}:
+        why = f"Precondition failed: UID in precondition: {draft.meta.uid}, UID in object meta: {current.uid}"
         raise conflict(target.resource, target.name, why)
-    if current is None:
-        raise not_found(target.resource, target.name)
     return _update(store, target, draft, current, dry_run=dry_run)
 
 
