@@ -1,7 +1,7 @@
 """The fleet's actor: one supervised group per cluster, started, restarted and stopped as the configuration says.
 
-Owns which clusters run. A change touches only the clusters that it changes. A cluster's actor that fails in a way nobody
-foresaw is restarted, then quarantined, alone.
+Owns which clusters run. A change touches only the clusters that it changes. A cluster's actor that fails in a way
+nobody foresaw is restarted, then quarantined, alone.
 """
 
 from collections.abc import Callable

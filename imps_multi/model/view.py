@@ -93,7 +93,7 @@ def view(
     """Look at the world from one cluster. ``defaults``: globs for policies that name no clusters."""
     globs = tuple(defaults)
     candidates = {
-        name: Candidate(resolved, _reaches(resolved.policy, settings, globs))
+        name: Candidate(resolved, reaches(resolved.policy, settings, globs))
         for name, resolved in world.policies.items()
     }
     by_name: dict[SecretName, list[Candidate]] = {}
@@ -119,7 +119,8 @@ def rank(policy: Policy) -> tuple[float, str]:
     return (float("inf") if policy.created is None else policy.created, policy.name)
 
 
-def _reaches(policy: Policy, settings: ClusterSettings, defaults: tuple[str, ...]) -> bool:
+def reaches(policy: Policy, settings: ClusterSettings, defaults: tuple[str, ...]) -> bool:
+    """Say whether a policy selects a cluster; ``defaults`` serve those that name none."""
     labels = dict(settings.labels)
     if policy.clusters is not None:
         return cluster_selected(policy.clusters, settings.name, labels)

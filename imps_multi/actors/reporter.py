@@ -1,0 +1,128 @@
+"""The reporter: joins what clusters, hub and brake say into one status, and tells what changed.
+
+Owns the last report of every cluster and the published status. Feeds the status API, the metrics, the log and whoever
+waits for the service to settle.
+"""
+
+import anyio
+import structlog
+
+from imps_multi.model.brake import HeldSet
+from imps_multi.model.hub import HubSnapshot
+from imps_multi.model.names import ClusterName, HubId
+from imps_multi.model.report import ClusterReport, Phase
+from imps_multi.model.service_status import Facts, service_status
+from imps_multi.model.status import Condition, ConfigurationView, ServiceStatus
+from imps_multi.model.world import World
+from imps_multi.ports import Clock, Signals
+from imps_multi.runtime.latest import Latest, wait_any
+
+PAUSE_SECONDS = 0.2
+IDLE_SECONDS = 10.0
+
+log = structlog.get_logger()
+
+
+class Reporter:
+    """The reporter's actor; ``report`` and ``forget`` are told by the fleet, ``status`` is read by all."""
+
+    def __init__(
+        self,
+        *,
+        hub_id: HubId,
+        hub: Latest[HubSnapshot],
+        world: Latest[World],
+        held: Latest[tuple[HeldSet, ...]],
+        configuration: Latest[ConfigurationView],
+        defaults: tuple[str, ...],
+        signals: Signals,
+        clock: Clock,
+    ) -> None:
+        self._hub_id = hub_id
+        self._hub = hub
+        self._world = world
+        self._held = held
+        self._configuration = configuration
+        self._defaults = defaults
+        self._signals = signals
+        self._clock = clock
+        self._told: Latest[int] = Latest(0)
+        self._fanout: tuple[int, float] | None = None
+        self.reports: dict[ClusterName, ClusterReport] = {}
+        self.status: Latest[ServiceStatus] = Latest()
+
+    def report(self, report: ClusterReport) -> None:
+        """Take in how a cluster stands now."""
+        self.reports[report.settings.name] = report
+        self._told.set(self._told.value + 1)
+        self._watch_fanout()
+
+    def forget(self, name: ClusterName) -> None:
+        """A cluster left the configuration."""
+        self.reports.pop(name, None)
+        self._told.set(self._told.value + 1)
+
+    def configure(self, defaults: tuple[str, ...]) -> None:
+        """Take in a new configuration."""
+        self._defaults = defaults
+
+    def facts(self) -> Facts:
+        """Return what the status is made of, as of now."""
+        return Facts(
+            hub_id=self._hub_id,
+            hub=self._hub.get(HubSnapshot()),
+            world=self._world.value,
+            reports=dict(self.reports),
+            held=self._held.value,
+            configuration=self._configuration.value,
+            defaults=self._defaults,
+        )
+
+    def compute(self) -> ServiceStatus:
+        """Compute the status anew and publish it."""
+        before = self.status.get(None)
+        status = service_status(self.facts(), before, now=self._clock())
+        self._say_flips(before, status)
+        self.status.set(status)
+        return status
+
+    async def run(self) -> None:
+        """Report for ever."""
+        world = self._world.reader()
+        readers = (self._told.reader(), world, self._held.reader(), self._hub.reader(), self._configuration.reader())
+        while True:
+            with anyio.move_on_after(IDLE_SECONDS):
+                await wait_any(*readers)
+            if world.fresh:
+                self._begin_fanout()
+            for reader in readers:
+                if reader.fresh:
+                    reader.take()
+            self.compute()
+            await anyio.sleep(PAUSE_SECONDS)
+
+    def _begin_fanout(self) -> None:
+        self._fanout = (self._world.value.version, anyio.current_time())
+        self._watch_fanout()
+
+    def _watch_fanout(self) -> None:
+        """See whether the newest world has reached every cluster that can be reached."""
+        if self._fanout is None:
+            return
+        version, began = self._fanout
+        up = [report for report in self.reports.values() if report.contact.phase is Phase.UP]
+        if up and all(report.settled >= version for report in up):
+            self._fanout = None
+            self._signals.fanned_out(anyio.current_time() - began)
+
+    def _say_flips(self, before: ServiceStatus | None, after: ServiceStatus) -> None:
+        known = {} if before is None else {view.name: _ready(view.status.conditions) for view in before.policies}
+        for view in after.policies:
+            ready = _ready(view.status.conditions)
+            if ready is not None and known.get(view.name) != ready:
+                status, reason = ready
+                log.info("Policy changed", policy=view.name, ready=status, reason=reason, message=view.status.reason)
+
+
+def _ready(conditions: list[Condition]) -> tuple[str, str] | None:
+    return next(((one.status, one.reason) for one in conditions if one.type == "Ready"), None)

@@ -1,0 +1,275 @@
+"""Whether a policy is Ready, and why not: one table, first match wins.
+
+Pure. Fed with the policy as resolved, every cluster's report and what is held; read by ``policy_status``.
+"""
+
+import enum
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from imps_multi.model.brake import HeldSet
+from imps_multi.model.fleet import Connectivity
+from imps_multi.model.matching import glob_match, nearest_name
+from imps_multi.model.names import ClusterName
+from imps_multi.model.payload import allowed
+from imps_multi.model.report import ClusterReport, Phase, PolicyTally
+from imps_multi.model.status import TargetCounts
+from imps_multi.model.view import reaches
+from imps_multi.model.world import Resolved
+
+ANSWERED = frozenset({"Unauthorized", "Forbidden", "Duplicate", "Throttled", "InternalError"})
+"""Reasons of trouble of a cluster that did answer, or that cannot be blamed on its absence."""
+
+
+class Ready(Struct, frozen=True):
+    """A row of the table."""
+
+    status: str
+    reason: str
+    message: str
+    exit_code: int = 0
+
+
+class Circumstances(Struct, frozen=True):
+    """What a policy's status depends on, beside the policy."""
+
+    reports: Mapping[ClusterName, ClusterReport]
+    held: tuple[HeldSet, ...]
+    defaults: tuple[str, ...]
+    now: float
+
+
+class Severity(enum.IntEnum):
+    """Exit codes of a one-time run."""
+
+    FINE = 0
+    WRONG = 1
+    UNREACHABLE = 3
+
+
+def readiness(resolved: Resolved, around: Circumstances) -> Ready:
+    """Return the first row of the table that holds."""
+    for row in _ROWS:
+        if (ready := row(resolved, around)) is not None:
+            return ready
+    return _all_synced(resolved, around)
+
+
+def _suspended(resolved: Resolved, _: Circumstances) -> Ready | None:
+    if not resolved.policy.suspend:
+        return None
+    return Ready("Unknown", "Suspended", "spec.suspend is true: nothing is written, refreshes included")
+
+
+def _source_trouble(resolved: Resolved, around: Circumstances) -> Ready | None:
+    ready = sources_resolved(resolved, around)
+    return None if ready.status != "False" else ready
+
+
+def _expired(resolved: Resolved, around: Circumstances) -> Ready | None:
+    late = sorted(
+        name
+        for name, tally in tallies_of(resolved, around).items()
+        if tally.expires_at is not None and tally.expires_at <= around.now
+    )
+    if not late:
+        return None
+    return Ready("False", "Expired", f"an entry that was delivered has expired in {_some(late)}", Severity.WRONG)
+
+
+def _target_trouble(resolved: Resolved, around: Circumstances) -> Ready | None:
+    mine = {name: tally for name, tally in tallies_of(resolved, around).items() if _counted(around.reports[name])}
+    counts = target_counts(mine.values())
+    reasons = {reason for tally in mine.values() for reason in tally.reasons}
+    text = _trouble_text(mine)
+    if counts.conflict:
+        return Ready("False", "Conflict", f"{counts.conflict} targets are in conflict: {text}", Severity.WRONG)
+    if "Contested" in reasons:
+        return Ready("False", "Contested", f"somebody keeps changing targets: {text}", Severity.WRONG)
+    if counts.failed or counts.pending:
+        message = f"{counts.summary} targets are in sync, {counts.failed} failed, {counts.pending} pending: {text}"
+        return Ready("False", "PartiallySynced", message, Severity.WRONG)
+    refused = [
+        f"{report.settings.name}: {report.contact.reason}: {report.contact.message}"
+        for report in reached(resolved, around)
+        if report.contact.phase in (Phase.DEGRADED, Phase.QUARANTINED) and report.contact.reason in ANSWERED
+    ]
+    return Ready("False", "PartiallySynced", _some(refused), Severity.WRONG) if refused else None
+
+
+def _held_row(resolved: Resolved, around: Circumstances) -> Ready | None:
+    held = [one for one in around.held if one.policy == resolved.policy.name or concerns(one, resolved)]
+    return Ready("False", "DeletionHeld", held_text(held), Severity.WRONG) if held else None
+
+
+def _unreachable(resolved: Resolved, around: Circumstances) -> Ready | None:
+    away = [report for report in reached(resolved, around) if _is_away(report)]
+    starting = [report.settings.name for report in reached(resolved, around) if _is_starting(report)]
+    if away:
+        return Ready("Unknown", "TargetUnreachable", _away_text(away), Severity.UNREACHABLE)
+    if starting:
+        return Ready("Unknown", "Starting", f"not contacted yet: {_some(starting)}", Severity.UNREACHABLE)
+    return None
+
+
+def _all_synced(resolved: Resolved, around: Circumstances) -> Ready:
+    counts = target_counts(tallies_of(resolved, around).values())
+    message = f"{counts.summary} targets are in sync"
+    if counts.lingering:
+        message += f", {counts.lingering} linger"
+    return Ready("True", "AllSynced", message + _remarks(resolved, around))
+
+
+_ROWS = (_suspended, _source_trouble, _expired, _target_trouble, _held_row, _unreachable)
+
+
+def sources_resolved(resolved: Resolved, around: Circumstances) -> Ready:
+    """Say whether every source gives what it should, and may go where it is asked to."""
+    waiting = [source for source in resolved.sources if source.reason == "Waiting"]
+    wrong = [source for source in resolved.sources if source.reason and source.reason != "Waiting"]
+    refusals = list(_refusals(resolved, around))
+    if refusals or any(source.reason == "SourceNotAllowed" for source in wrong):
+        texts = [*(source.message for source in wrong if source.reason == "SourceNotAllowed"), *refusals]
+        return Ready("False", "SourceNotAllowed", _some(texts), Severity.WRONG)
+    if wrong:
+        return Ready("False", "SourceError", _some([f"{one.ref}: {one.message}" for one in wrong]), Severity.WRONG)
+    if waiting:
+        return Ready("Unknown", "Waiting", _some([f"{one.ref}: {one.message}" for one in waiting]))
+    return Ready("True", "AllResolved", f"{len(resolved.sources)} sources are resolved")
+
+
+def _refusals(resolved: Resolved, around: Circumstances) -> Iterable[str]:
+    for source in resolved.sources:
+        bounds = source.bounds
+        if bounds.policies is None and bounds.clusters is None and bounds.namespaces is None:
+            continue
+        for name, tally in tallies_of(resolved, around).items():
+            for namespace in sorted(tally.namespaces):
+                why = allowed(bounds, policy=resolved.policy.name, cluster=name, namespace=namespace)
+                if why is not None:
+                    yield f"{source.ref} may not go to {name}/{namespace}: {why}"
+
+
+def targets_synced(counts: TargetCounts) -> Ready:
+    """Say whether every target is as it should be."""
+    if counts.in_sync == counts.desired:
+        return Ready("True", "AllSynced", f"{counts.summary} targets are in sync")
+    return Ready("False", "PartiallySynced", f"{counts.summary} targets are in sync")
+
+
+def targets_reachable(resolved: Resolved, around: Circumstances) -> Ready:
+    """Say whether every cluster can be reached."""
+    selected = reached(resolved, around)
+    away = [one for one in selected if one.contact.phase in (Phase.DEGRADED, Phase.QUARANTINED)]
+    if away:
+        return Ready("False", "TargetUnreachable", _away_text(away))
+    if any(report.contact.phase is Phase.STARTING for report in selected):
+        return Ready("Unknown", "Starting", "not every cluster was contacted yet")
+    return Ready("True", "AllReachable", f"{len(selected)} clusters are reachable")
+
+
+def credentials_fresh(resolved: Resolved, around: Circumstances) -> Ready:
+    """Say whether what was delivered is still good, and refreshed in time."""
+    if (expired := _expired(resolved, around)) is not None:
+        return expired
+    late = [
+        f"{source.ref}: {source.message or 'not refreshed in time'}"
+        for source in resolved.sources
+        if source.next_refresh is not None and source.next_refresh + 60.0 < around.now
+    ]
+    if late:
+        return Ready("False", "RefreshFailing", _some(late))
+    return Ready("True", "AllFresh", "nothing that was delivered has expired")
+
+
+def _remarks(resolved: Resolved, around: Circumstances) -> str:
+    remarks = []
+    names = sorted(around.reports)
+    selection = resolved.policy.clusters
+    for pattern in selection.names if selection is not None else ():
+        if not any(glob_match(pattern, name) for name in names):
+            nearest = nearest_name(pattern, names)
+            remarks.append(f"no cluster is named {pattern}" + (f" (did you mean {nearest}?)" if nearest else ""))
+    if not reached(resolved, around):
+        remarks.append("no cluster is selected")
+    elif not any(tally.desired for tally in tallies_of(resolved, around).values()):
+        remarks.append("no namespace is selected")
+    return "; " + "; ".join(remarks) if remarks else ""
+
+
+def tallies_of(resolved: Resolved, around: Circumstances) -> dict[ClusterName, PolicyTally]:
+    """Return the counts of a policy by cluster."""
+    name = resolved.policy.name
+    return {cluster: report.policies[name] for cluster, report in around.reports.items() if name in report.policies}
+
+
+def reached(resolved: Resolved, around: Circumstances) -> list[ClusterReport]:
+    """Return every cluster that a policy selects, or that carries targets of it."""
+    return [
+        report
+        for report in around.reports.values()
+        if reaches(resolved.policy, report.settings, around.defaults) or resolved.policy.name in report.policies
+    ]
+
+
+def _counted(report: ClusterReport) -> bool:
+    """Say whether what is open in a cluster counts against a policy: it can be written now."""
+    return report.contact.phase is Phase.UP and not report.settings.observe
+
+
+def _is_away(report: ClusterReport) -> bool:
+    always = report.settings.connectivity is Connectivity.ALWAYS and not report.settings.paused
+    return always and report.contact.phase is Phase.DEGRADED and report.contact.reason not in ANSWERED
+
+
+def _is_starting(report: ClusterReport) -> bool:
+    if report.settings.connectivity is not Connectivity.ALWAYS or report.settings.paused:
+        return False
+    return report.contact.phase is Phase.STARTING or (report.contact.phase is Phase.UP and not report.synced)
+
+
+def target_counts(tallies: Iterable[PolicyTally]) -> TargetCounts:
+    """Sum counts, of several policies or several clusters."""
+    total = list(tallies)
+    desired = sum(one.desired for one in total)
+    in_sync = sum(one.in_sync for one in total)
+    return TargetCounts(
+        desired=desired,
+        in_sync=in_sync,
+        pending=sum(one.pending for one in total),
+        failed=sum(one.failed for one in total),
+        conflict=sum(one.conflict for one in total),
+        lingering=sum(one.lingering for one in total),
+        excluded=sum(one.excluded for one in total),
+        held=sum(one.held for one in total),
+        summary=f"{in_sync}/{desired}",
+    )
+
+
+def concerns(one: HeldSet, resolved: Resolved) -> bool:
+    """Say whether a held set has members of a policy."""
+    return any(wish.policy == resolved.policy.name for wish in one.members)
+
+
+def held_text(held: Iterable[HeldSet]) -> str:
+    """Say what waits for approval, and how to approve it."""
+    return "; ".join(f"{len(one.members)} removals wait for approval ({one.why}): approve {one.id}" for one in held)
+
+
+def _trouble_text(mine: Mapping[ClusterName, PolicyTally]) -> str:
+    texts = [
+        f"{name}/{trouble.namespace}: {trouble.message or trouble.reason}"
+        for name, tally in sorted(mine.items())
+        for trouble in tally.troubles
+    ]
+    return _some(texts) if texts else "being written"
+
+
+def _away_text(away: Iterable[ClusterReport]) -> str:
+    return _some([f"{one.settings.name}: {one.contact.reason}: {one.contact.message}" for one in away])
+
+
+def _some(texts: list[str], most: int = 3) -> str:
+    shown = "; ".join(texts[:most])
+    return shown if len(texts) <= most else f"{shown}; and {len(texts) - most} more"
