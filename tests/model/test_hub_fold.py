@@ -17,10 +17,10 @@ from imps_multi.model.hub import (
     UnusableSource,
 )
 from imps_multi.model.hub_fold import HubState, fold, forget, needs_second_look_at, restore, snapshot
-from imps_multi.model.names import NamespaceName, PolicyName, SecretName
+from imps_multi.model.names import NamespaceName, PolicyName
 from imps_multi.model.policy import InvalidPolicy, Policy, SourceRef
 from imps_multi.model.policy_parse import parse_policy
-from imps_multi.model.stored_policy import StoredPolicy, decode_policy, encode_policy, with_written
+from imps_multi.model.stored_policy import StoredPolicy, decode_policy, encode_policy
 
 REF = SourceRef(NamespaceName("registry-access"), "hub")
 
@@ -176,13 +176,6 @@ def test_what_was_deleted_while_nobody_looked_is_former_but_not_seen_deleted() -
     assert snapshot(state).seen_deleted == frozenset()
 
 
-def test_a_stored_policy_reads_back_and_gathers_what_was_written() -> None:
-    first = with_written(None, valid(policy("a", "s1")))
-    second = with_written(first, valid(policy("a", "s2")))
-    assert second.secret_names == {SecretName("s1"), SecretName("s2")}
-    assert decode_policy(encode_policy(second)) == second
-
-
 @pytest.mark.parametrize(
     "content",
     [b"", b"\xff", b"{}", b'{"version":2,"stored":{}}', b'{"version":1,"stored":{}}', b'{"version":1,"stored":[1'],
@@ -201,7 +194,7 @@ def test_a_stored_policy_of_every_kind_reads_back() -> None:
     }
     parsed = parse_policy(content)
     assert isinstance(parsed, Policy)
-    stored = StoredPolicy(parsed, deleted=True, labels=frozenset({"z"}))
+    stored = StoredPolicy(parsed, deleted=True)
     assert decode_policy(encode_policy(stored)) == stored
 
 
