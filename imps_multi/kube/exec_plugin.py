@@ -141,9 +141,14 @@ async def run(spec: ExecSpec, *, time_limit: float = TIME_LIMIT, environment: Ma
             output, complaint = await _drained(process)
             code = await process.wait()
     except TimeoutError:
+        _kill(process)
         raise _failed(spec, f"it did not end within {time_limit:.0f} s") from None
+    except BaseException:
+        _kill(process)
+        raise
     finally:
-        await _end(process)
+        with anyio.CancelScope(shield=True):
+            await process.aclose()
     if code:
         raise _failed(spec, f"it ended with {code}: {complaint or 'nothing on stderr'}")
     if len(output) > LARGEST_ANSWER:
@@ -167,12 +172,10 @@ async def _keep(pipe: anyio.abc.ByteReceiveStream | None, kept: bytearray, most:
             kept += chunk
 
 
-async def _end(process: anyio.abc.Process) -> None:
-    """Leave nothing behind: neither the plugin, nor a child of it, nor a pipe."""
+def _kill(process: anyio.abc.Process) -> None:
+    """End a plugin that is not wanted any more, and every child that holds its pipes."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    with anyio.CancelScope(shield=True):
-        await process.aclose()
 
 
 def read_answer(spec: ExecSpec, output: bytes) -> Answer:
