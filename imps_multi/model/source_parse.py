@@ -11,7 +11,7 @@ from typing import Any, Final
 from imps_multi.model.fields import Fields, kind_of
 from imps_multi.model.hub import HubObject, SourceSecret, UnusableSource
 from imps_multi.model.names import NamespaceName
-from imps_multi.model.policy import SourceRef
+from imps_multi.model.policy import SourceRef, SpecProblem
 
 DEFAULT_TYPE: Final = "Opaque"
 MAX_SIZE: Final = 1024 * 1024
@@ -23,17 +23,28 @@ _BLANKS: Final = str.maketrans("", "", " \t\r\n")
 def parse_source(obj: HubObject) -> SourceSecret | UnusableSource:
     """Decode a Secret's manifest; one that cannot be decoded says which keys are wrong."""
     fields = Fields()
+    source = _read(fields, obj)
+    if fields.problems:
+        return UnusableSource(source.ref, "; ".join(map(str, fields.problems)), obj.place)
+    return source
+
+
+def source_problems(obj: HubObject) -> tuple[SpecProblem, ...]:
+    """Return what keeps a Secret's manifest from being decoded, each with its path."""
+    fields = Fields()
+    _read(fields, obj)
+    return fields.problems
+
+
+def _read(fields: Fields, obj: HubObject) -> SourceSecret:
     content = obj.content
     metadata = fields.mapping(content.get("metadata"), "metadata")
     annotations = fields.text_map(metadata.get("annotations"), "metadata.annotations")
     data = _data(fields, content.get("data")) | _string_data(fields, content.get("stringData"))
-    secret_type = _type(fields, content)
     if sum(map(len, data.values())) > MAX_SIZE:
         fields.problem("data", f"is over {MAX_SIZE} bytes")
     ref = SourceRef(NamespaceName(obj.namespace), obj.name)
-    if fields.problems:
-        return UnusableSource(ref, "; ".join(map(str, fields.problems)), obj.place)
-    return SourceSecret(ref, secret_type, data, annotations, obj.place)
+    return SourceSecret(ref, _type(fields, content), data, annotations, obj.place)
 
 
 def _type(fields: Fields, content: Mapping[str, Any]) -> str:
