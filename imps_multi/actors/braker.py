@@ -37,6 +37,7 @@ class Braker:
         self._wishes: dict[ClusterName, Wishes] = {}
         self._told: Latest[int] = Latest(0)
         self._ledger = Ledger()
+        self._judged = (-1, -1)
         self.verdict: Latest[Verdict] = Latest(Verdict())
         self.held: Latest[tuple[HeldSet, ...]] = Latest(())
 
@@ -49,6 +50,11 @@ class Braker:
         else:
             self._wishes[cluster] = wishes
         self._told.set(self._told.value + 1)
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that was wished under the newest world has been judged."""
+        return self._complete() and self._judged == (self._told.version, self._world.version)
 
     async def approve(self, held_id: str) -> bool:
         """Let a set go that was shown in the last day; False where there is none."""
@@ -72,9 +78,11 @@ class Braker:
             for reader in readers:
                 if reader.fresh:
                     reader.take()
+            heard = (self._told.version, self._world.version)
             await self._approve_from_hub()
             if self._complete():
                 await self._judge()
+                self._judged = heard
 
     def _complete(self) -> bool:
         version = self._world.value.version

@@ -22,7 +22,7 @@ async def run_cluster(member: FleetMember, setting: Setting) -> None:
     """
     client = await member.connect()
     try:
-        here = station(member, setting, client)
+        here = setting.stations[member.settings.name] = station(member, setting, client)
         async with anyio.create_task_group() as group:
             group.start_soon(follow_world, here)
             group.start_soon(follow_verdict, here)
@@ -30,6 +30,7 @@ async def run_cluster(member: FleetMember, setting: Setting) -> None:
             group.start_soon(keep_contact, here, session)
     finally:
         setting.wish(member.settings.name, None)
+        setting.stations.pop(member.settings.name, None)
         with anyio.CancelScope(shield=True):
             await client.aclose()
 

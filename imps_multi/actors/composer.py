@@ -44,8 +44,9 @@ class Rules:
 class Memory:
     """Last good sources and histories, as they are and as they lie in the store."""
 
-    def __init__(self, store: StateStore) -> None:
+    def __init__(self, store: StateStore, *, observe: bool = False) -> None:
         self._store = store
+        self._observe = observe
         self.sources: dict[SourceRef, SourceSecret] = {}
         self.histories: dict[PolicyName, History] = {}
         self._began_with_nothing = True
@@ -88,6 +89,8 @@ class Memory:
         return learnt
 
     async def _save(self, section: Section, key: str, content: bytes) -> None:
+        if self._observe:
+            return
         try:
             await self._store.save(section, key, content)
         except PortError as failure:

@@ -19,6 +19,8 @@ from imps_multi.ports import PortError, Reason, ServerVersion, Throttled
 from imps_multi.runtime.backoff import Backoff, Retries
 
 QUIET_SECONDS = 15.0
+BUSY_QUIET_SECONDS = 3.0
+"""The same while something is being written: answers should be coming then."""
 SECOND_LOOK_SECONDS = 0.5
 PROBE = Backoff(initial=0.5, factor=2.0, cap=5.0, jitter=0.4)
 
@@ -74,15 +76,16 @@ async def run_while_up(here: Station, session: Session) -> PortError:
 
 async def listen(here: Station, lost: Lost) -> None:
     """Probe when no byte came for a while, or somebody has doubts; two failures lose the contact."""
+    checked = anyio.current_time()
     while True:
-        quiet = anyio.current_time() - here.client.last_byte_at
-        with anyio.move_on_after(max(0.1, QUIET_SECONDS - quiet)):
+        with anyio.move_on_after(BUSY_QUIET_SECONDS):
             await here.doubt.wait()
-        quiet = anyio.current_time() - here.client.last_byte_at
-        if quiet < QUIET_SECONDS and not here.doubt.is_set():
+        quiet = anyio.current_time() - max(checked, here.client.last_byte_at)
+        if not here.doubt.is_set() and quiet < (BUSY_QUIET_SECONDS if here.book.writing else QUIET_SECONDS):
             continue
         here.doubt = anyio.Event()
         if await failing(here) is None:
+            checked = anyio.current_time()
             continue
         await anyio.sleep(SECOND_LOOK_SECONDS)
         if (failure := await failing(here)) is not None:

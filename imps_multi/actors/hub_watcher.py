@@ -20,13 +20,14 @@ from imps_multi.runtime.latest import Latest
 log = structlog.get_logger()
 
 
-async def watch_hub(hub: Hub, store: StateStore, out: Latest[HubSnapshot]) -> None:
+async def watch_hub(hub: Hub, store: StateStore, out: Latest[HubSnapshot], *, observe: bool = False) -> None:
     """Read and publish for ever."""
     stored = await load_specs(store)
     state = _restored(stored)
     while True:
         state = take(state, await hub.read())
-        await save_specs(store, stored, state)
+        if not observe:
+            await save_specs(store, stored, state)
         out.set_if_changed(snapshot(state))
         await _until_due(hub, state)
 

@@ -10,6 +10,7 @@ from imps_multi.actors.station import Station
 from imps_multi.model.report import ClusterReport
 
 PAUSE_SECONDS = 0.1
+TRIES = 3
 
 
 async def keep_reporting(here: Station) -> None:
@@ -45,6 +46,7 @@ def report(here: Station) -> ClusterReport:
         synced=book.synced,
         contacted=here.contacted,
         settled=book.view.version if settled else -1,
+        given_up=not settled and book.synced and all(here.queue.failures(one) >= TRIES for one in book.writing),
         policies=tallies,
         forbidden=dict(book.forbidden),
         expires_at=min(expiries, default=None),

@@ -4,7 +4,8 @@ Built once by app; holds no state of a cluster.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -18,6 +19,10 @@ from imps_multi.model.world import World
 from imps_multi.ports import Clock, Signals
 from imps_multi.runtime.backoff import Rand
 from imps_multi.runtime.latest import Latest
+from imps_multi.runtime.shutdown import InFlight, StopSignal
+
+if TYPE_CHECKING:
+    from imps_multi.actors.station import Station
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,4 +50,9 @@ class Setting:
     signals: Signals
     clock: Clock
     rand: Rand
+    stations: dict[ClusterName, "Station"] = field(default_factory=dict)
+    """The stations of the clusters that run now; only looked at from outside, by ``plan``."""
+    in_flight: InFlight = field(default_factory=InFlight)
+    closing: StopSignal = field(default_factory=StopSignal)
+    """Set when no new write may begin."""
     observe: bool = False

@@ -38,7 +38,10 @@ async def keep_working(here: Station, lost: Lost) -> None:
     while True:
         namespace = await here.queue.get()
         try:
-            await work_on(here, namespace, lost)
+            if here.setting.closing.is_set:
+                await anyio.sleep_forever()
+            with here.setting.in_flight:
+                await work_on(here, namespace, lost)
         finally:
             here.queue.done(namespace)
             here.touch()
@@ -54,6 +57,8 @@ async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> None:
         return
     failed = False
     for plan in plans:
+        if here.setting.closing.is_set:
+            return
         failed |= not await carry_out(here, plan, lost)
     if not failed:
         here.queue.forget(namespace)

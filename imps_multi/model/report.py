@@ -75,6 +75,8 @@ class ClusterReport(Struct, frozen=True):
     contacted: bool = False
     """Whether the cluster answered, or failed to, at least once."""
     settled: int = -1
+    given_up: bool = False
+    """Whatever is left to write was tried three times and more."""
     policies: Mapping[PolicyName, PolicyTally] = {}
     forbidden: Mapping[SecretName, str] = {}
     """Secret names that may not be read or written here, with what was refused."""

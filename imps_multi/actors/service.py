@@ -1,0 +1,165 @@
+"""The whole service, put together from ports: which actors there are, what runs under whom, and how it ends.
+
+Root children (hub watcher, composer, braker, reporter, fleet) end the process when they fail too often; clusters and
+credentials are quarantined alone. Knows no HTTP, no YAML and no AWS: app brings the adapters.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import anyio
+import structlog
+
+from imps_multi.actors.braker import Braker
+from imps_multi.actors.claims import Claims
+from imps_multi.actors.composer import Memory, Rules, run_composer
+from imps_multi.actors.fleet import run_fleet
+from imps_multi.actors.hub_watcher import watch_hub
+from imps_multi.actors.keepers import Keepers
+from imps_multi.actors.reporter import Reporter
+from imps_multi.actors.setting import Setting
+from imps_multi.actors.token_keeper import Mint, load
+from imps_multi.model.fleet import Safety
+from imps_multi.model.hub import HubSnapshot
+from imps_multi.model.names import HubId
+from imps_multi.model.status import ConfigurationView
+from imps_multi.model.wanted import WantedCache
+from imps_multi.model.world import World
+from imps_multi.ports import Clock, FleetMember, Hub, Provider, Section, Signals, StateStore
+from imps_multi.runtime.backoff import Backoff, Rand
+from imps_multi.runtime.latest import Latest
+from imps_multi.runtime.restarts import Exhausted, RestartPolicy
+from imps_multi.runtime.shutdown import StopSignal, run_with_drain
+from imps_multi.runtime.supervisor import ChildStatus, Supervisor
+from imps_multi.runtime.supervisor import Phase as ChildPhase
+
+ROOT = RestartPolicy(restarts=5, window=60.0, exhausted=Exhausted.ESCALATE, may_return=False)
+ALONE = RestartPolicy(
+    restarts=5, window=60.0, backoff=Backoff(initial=0.5, cap=30.0), exhausted=Exhausted.QUARANTINE, may_return=False
+)
+DRAIN_SECONDS = 5.0
+FLUSH_SECONDS = 2.0
+PROBE_POOL = 8
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The adapters, and what the configuration says now (each ``Latest`` is set again on a reload)."""
+
+    hub_id: HubId
+    previous_hubs: tuple[HubId, ...]
+    hub: Hub
+    store: StateStore
+    provider: Callable[[str], Provider]
+    documented_life: Callable[[str], float]
+    members: Latest[tuple[FleetMember, ...]]
+    rules: Latest[Rules]
+    safety: Latest[Safety]
+    configuration: Latest[ConfigurationView]
+    defaults: tuple[str, ...]
+    signals: Signals
+    clock: Clock
+    rand: Rand
+    observe: bool = False
+
+
+class Service:
+    """One running service. Build it, then ``run`` it once."""
+
+    def __init__(self, ports: Ports) -> None:
+        self.ports = ports
+        self.hub: Latest[HubSnapshot] = Latest()
+        self.world: Latest[World] = Latest(World())
+        self.braker = Braker(
+            store=ports.store, safety=ports.safety, world=self.world, clock=ports.clock, observe=ports.observe
+        )
+        self.reporter = Reporter(
+            hub_id=ports.hub_id,
+            hub=self.hub,
+            world=self.world,
+            held=self.braker.held,
+            configuration=ports.configuration,
+            defaults=ports.defaults,
+            signals=ports.signals,
+            clock=ports.clock,
+        )
+        self.setting = Setting(
+            hub=ports.hub_id,
+            previous_hubs=ports.previous_hubs,
+            defaults=ports.defaults,
+            world=self.world,
+            verdict=self.braker.verdict,
+            cache=WantedCache(ports.hub_id),
+            claims=Claims(),
+            probes=anyio.CapacityLimiter(PROBE_POOL),
+            report=self.reporter.report,
+            wish=self.braker.wish,
+            signals=ports.signals,
+            clock=ports.clock,
+            rand=ports.rand,
+            observe=ports.observe,
+        )
+        self.keepers: Keepers | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the hub was read and no end has begun."""
+        return self.hub.get(HubSnapshot()).synced and not self.setting.closing.is_set
+
+    async def run(self, stop: StopSignal) -> None:
+        """Run until told to stop, then end in order within ten seconds.
+
+        Raises:
+            ExceptionGroup: a root actor failed too often.
+        """
+        await run_with_drain(
+            self._work,
+            stop=stop,
+            stop_intake=lambda: self.setting.closing.set("the service ends"),
+            drain=self.setting.in_flight.wait_none,
+            drain_seconds=DRAIN_SECONDS,
+            flush=self._flush,
+            flush_seconds=FLUSH_SECONDS,
+        )
+
+    async def _work(self) -> None:
+        ports = self.ports
+        mint = Mint(
+            provider=ports.provider,
+            documented_life=ports.documented_life,
+            store=ports.store,
+            signals=ports.signals,
+            clock=ports.clock,
+            rand=ports.rand,
+            enabled=not ports.observe,
+        )
+        stored = load(dict(await ports.store.load(Section.TOKENS)))
+        async with self._supervisor("credential", ALONE) as credentials:
+            self.keepers = keepers = Keepers(mint, stored, credentials)
+            memory = Memory(ports.store, observe=ports.observe)
+            async with self._supervisor("root", ROOT) as root:
+                store = ports.store
+                root.start("hub watcher", lambda: watch_hub(ports.hub, store, self.hub, observe=ports.observe))
+                root.start("composer", lambda: run_composer(self.hub, keepers, ports.rules, memory, self.world))
+                root.start("braker", self.braker.run)
+                root.start("reporter", self.reporter.run)
+                root.start("fleet", self._fleet)
+
+    def _fleet(self) -> Awaitable[None]:
+        return run_fleet(self.ports.members, self.setting, policy=ALONE, forget=self.reporter.forget)
+
+    def _supervisor(self, kind: str, policy: RestartPolicy) -> Supervisor:
+        def on_crash(name: str, incarnation: int, error: Exception) -> None:
+            log.error("Actor failed", actor=name, incarnation=incarnation, exc_info=error)
+            self.ports.signals.crashed(name, error)
+
+        def on_change(status: ChildStatus) -> None:
+            if kind != "root":
+                self.ports.signals.quarantined(kind, status.name, active=status.phase is ChildPhase.QUARANTINED)
+
+        return Supervisor(policy=policy, rand=self.ports.rand, on_crash=on_crash, on_change=on_change)
+
+    async def _flush(self) -> None:
+        self.reporter.compute()
