@@ -34,7 +34,6 @@ class Reporter:
         world: Latest[World],
         held: Latest[tuple[HeldSet, ...]],
         configuration: Latest[ConfigurationView],
-        defaults: tuple[str, ...],
         signals: Signals,
         clock: Clock,
     ) -> None:
@@ -43,7 +42,6 @@ class Reporter:
         self._world = world
         self._held = held
         self._configuration = configuration
-        self._defaults = defaults
         self._signals = signals
         self._clock = clock
         self._told: Latest[int] = Latest(0)
@@ -62,10 +60,6 @@ class Reporter:
         self.reports.pop(name, None)
         self._told.set(self._told.value + 1)
 
-    def configure(self, defaults: tuple[str, ...]) -> None:
-        """Take in a new configuration."""
-        self._defaults = defaults
-
     def facts(self) -> Facts:
         """Return what the status is made of, as of now."""
         return Facts(
@@ -75,7 +69,6 @@ class Reporter:
             reports=dict(self.reports),
             held=self._held.value,
             configuration=self._configuration.value,
-            defaults=self._defaults,
         )
 
     def compute(self) -> ServiceStatus:

@@ -58,7 +58,6 @@ class Ports:
     rules: Latest[Rules]
     safety: Latest[Safety]
     configuration: Latest[ConfigurationView]
-    defaults: tuple[str, ...]
     signals: Signals
     clock: Clock
     rand: Rand
@@ -81,14 +80,12 @@ class Service:
             world=self.world,
             held=self.braker.held,
             configuration=ports.configuration,
-            defaults=ports.defaults,
             signals=ports.signals,
             clock=ports.clock,
         )
         self.setting = Setting(
             hub=ports.hub_id,
             previous_hubs=ports.previous_hubs,
-            defaults=ports.defaults,
             world=self.world,
             verdict=self.braker.verdict,
             cache=WantedCache(ports.hub_id),

@@ -35,11 +35,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """Shared by all clusters' actors. ``defaults``: cluster globs for policies that name none."""
+    """Shared by all clusters' actors."""
 
     hub: HubId
     previous_hubs: tuple[HubId, ...]
-    defaults: tuple[str, ...]
     world: Latest[World]
     verdict: Latest[Verdict]
     cache: WantedCache

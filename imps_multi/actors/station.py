@@ -72,7 +72,6 @@ class Station:
             self.member.settings,
             hub=setting.hub,
             previous=setting.previous_hubs,
-            defaults=setting.defaults,
         )
 
     def enqueue(self, dues: Iterable[Due]) -> None:

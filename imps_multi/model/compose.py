@@ -168,10 +168,15 @@ def _in_force(inputs: Inputs) -> Iterable[tuple[PolicyName, tuple[Policy, Standi
         if isinstance(current, Policy):
             yield name, (current, Standing.VALID)
         elif record.in_force is not None:
-            yield name, (record.in_force, Standing.INVALID)
+            yield name, (_with_defaults(inputs, record.in_force), Standing.INVALID)
     for name, policy in hub.former.items():
         if name not in hub.policies:
-            yield name, (policy, Standing.DELETED)
+            yield name, (_with_defaults(inputs, policy), Standing.DELETED)
+
+
+def _with_defaults(inputs: Inputs, policy: Policy) -> Policy:
+    qualified = inputs.qualify(policy)
+    return qualified if isinstance(qualified, Policy) else policy
 
 
 def _qualified(inputs: Inputs, record: PolicyRecord) -> Policy | InvalidPolicy:

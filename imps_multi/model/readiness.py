@@ -36,7 +36,6 @@ class Circumstances(Struct, frozen=True):
 
     reports: Mapping[ClusterName, ClusterReport]
     held: tuple[HeldSet, ...]
-    defaults: tuple[str, ...]
     now: float
 
 
@@ -209,7 +208,7 @@ def reached(resolved: Resolved, around: Circumstances) -> list[ClusterReport]:
     return [
         report
         for report in around.reports.values()
-        if reaches(resolved.policy, report.settings, around.defaults) or resolved.policy.name in report.policies
+        if reaches(resolved.policy, report.settings) or resolved.policy.name in report.policies
     ]
 
 

@@ -38,12 +38,11 @@ class Facts(Struct, frozen=True):
     reports: Mapping[ClusterName, ClusterReport]
     held: tuple[HeldSet, ...] = ()
     configuration: ConfigurationView = ConfigurationView()
-    defaults: tuple[str, ...] = ()
 
 
 def service_status(facts: Facts, previous: ServiceStatus | None, *, now: float) -> ServiceStatus:
     """Compute everything that is told. ``now`` in seconds since the epoch."""
-    around = Circumstances(reports=facts.reports, held=facts.held, defaults=facts.defaults, now=now)
+    around = Circumstances(reports=facts.reports, held=facts.held, now=now)
     before = {view.name: view.status for view in previous.policies} if previous is not None else {}
     return ServiceStatus(
         version=imps_multi.__version__,

@@ -12,7 +12,6 @@ from imps_multi.model.matching import cluster_selected, namespace_selected
 from imps_multi.model.names import IGNORE_ANNOTATION, ClusterName, HubId, PolicyName, SecretName
 from imps_multi.model.observed import NamespaceRecord
 from imps_multi.model.policy import Policy
-from imps_multi.model.selection import ClusterSelection
 from imps_multi.model.world import Resolved, Standing, World
 
 
@@ -26,6 +25,16 @@ class Candidate(Struct, frozen=True):
     def policy(self) -> Policy:
         """The spec in force."""
         return self.resolved.policy
+
+    @property
+    def suspended(self) -> bool:
+        """Whether nothing may be written for it. Of a policy that is gone, only its targets are left to be removed."""
+        return self.resolved.policy.suspend and self.resolved.standing is not Standing.DELETED
+
+    @property
+    def able(self) -> bool:
+        """Whether targets may be created and taken away for it."""
+        return self.resolved.standing is Standing.VALID and not self.resolved.policy.suspend
 
     def selects(self, record: NamespaceRecord) -> bool:
         """Say whether the policy asks for a target in this namespace."""
@@ -87,14 +96,10 @@ class View(Struct, frozen=True):
         )
 
 
-def view(
-    world: World, settings: ClusterSettings, *, hub: HubId, previous: Iterable[HubId] = (), defaults: Iterable[str] = ()
-) -> View:
-    """Look at the world from one cluster. ``defaults``: globs for policies that name no clusters."""
-    globs = tuple(defaults)
+def view(world: World, settings: ClusterSettings, *, hub: HubId, previous: Iterable[HubId] = ()) -> View:
+    """Look at the world from one cluster."""
     candidates = {
-        name: Candidate(resolved, reaches(resolved.policy, settings, globs))
-        for name, resolved in world.policies.items()
+        name: Candidate(resolved, reaches(resolved.policy, settings)) for name, resolved in world.policies.items()
     }
     by_name: dict[SecretName, list[Candidate]] = {}
     for candidate in sorted(candidates.values(), key=lambda one: rank(one.policy)):
@@ -119,9 +124,6 @@ def rank(policy: Policy) -> tuple[float, str]:
     return (float("inf") if policy.created is None else policy.created, policy.name)
 
 
-def reaches(policy: Policy, settings: ClusterSettings, defaults: tuple[str, ...]) -> bool:
-    """Say whether a policy selects a cluster; ``defaults`` serve those that name none."""
-    labels = dict(settings.labels)
-    if policy.clusters is not None:
-        return cluster_selected(policy.clusters, settings.name, labels)
-    return cluster_selected(ClusterSelection(names=defaults), settings.name, labels)
+def reaches(policy: Policy, settings: ClusterSettings) -> bool:
+    """Say whether a policy selects a cluster; one that names none, and was given no default, selects none."""
+    return policy.clusters is not None and cluster_selected(policy.clusters, settings.name, settings.labels)
