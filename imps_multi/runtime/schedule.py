@@ -8,7 +8,7 @@ are on the caller's monotonic one, and never go back. Fed and asked by `KeyedQue
 import heapq
 import math
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import count
@@ -76,8 +76,9 @@ class Schedule(Generic[K]):
         self._rand = rand
         self._wishes: dict[K, Wish] = {}  # every queued key, ready or delayed
         self._ready: dict[Lane, OrderedDict[K, None]] = {lane: OrderedDict() for lane in Lane}
-        self._heap: list[tuple[float, int, K]] = []  # may hold outdated items, see _delays
-        self._sequence = count()
+        self._heap: list[tuple[float, int, K]] = []  # when delayed keys are due, and outdated items
+        self._items: dict[K, int] = {}  # every delayed key: the number of its item in the heap
+        self._numbers = count()
         self._flights: dict[K, _Flight] = {}
         self._failures: dict[K, int] = {}
         self._adds = 0
@@ -129,8 +130,7 @@ class Schedule(Generic[K]):
         wish = self._wishes.pop(key, None)
         if wish is None:
             return False
-        self._ready[wish.lane].pop(key, None)
-        self._compact()
+        self._unlist(key, wish)
         return True
 
     def pop(self, *, now: float) -> Taken[K] | None:
@@ -157,7 +157,7 @@ class Schedule(Generic[K]):
         """Return when the next key is due: None is never, and minus infinity that one is ready."""
         if any(self._ready.values()):
             return -math.inf
-        while self._heap and not self._delays(self._heap[0]):
+        while self._heap and not self._current(self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
@@ -177,7 +177,7 @@ class Schedule(Generic[K]):
         return Counts(
             ready_urgent=len(self._ready[Lane.URGENT]),
             ready_routine=len(self._ready[Lane.ROUTINE]),
-            delayed=self._delayed(),
+            delayed=len(self._items),
             in_flight=len(self._flights),
             adds=self._adds,
             retries=self._retries,
@@ -196,42 +196,38 @@ class Schedule(Generic[K]):
         old = self._wishes.get(key)
         new = wish if old is None else old.merged(wish)
         self._wishes[key] = new
-        if old is None or new.lane != old.lane or new.at != old.at:
-            self._list(key, old, new, now)
+        if old is None:
+            self._list(key, new, now)
+        elif new.at != old.at or new.lane != old.lane:
+            self._unlist(key, old)
+            self._list(key, new, now)
 
-    def _list(self, key: K, old: Wish | None, new: Wish, now: float) -> None:
-        if old is not None:
-            self._ready[old.lane].pop(key, None)
-        if new.at <= now:
-            self._ready[new.lane][key] = None
-        elif old is None or new.at != old.at:
-            heapq.heappush(self._heap, (new.at, next(self._sequence), key))
+    def _list(self, key: K, wish: Wish, now: float) -> None:
+        if wish.at <= now:
+            self._ready[wish.lane][key] = None
+            return
+        self._items[key] = next(self._numbers)
+        heapq.heappush(self._heap, (wish.at, self._items[key], key))
         self._compact()
+
+    def _unlist(self, key: K, wish: Wish) -> None:
+        if self._items.pop(key, None) is None:
+            del self._ready[wish.lane][key]
 
     def _promote(self, now: float) -> None:
         while self._heap and self._heap[0][0] <= now:
             item = heapq.heappop(self._heap)
-            if self._delays(item):
-                self._ready[self._wishes[item[2]].lane][item[2]] = None
+            key = item[2]
+            if self._current(item):
+                del self._items[key]
+                self._ready[self._wishes[key].lane][key] = None
 
-    def _delays(self, item: tuple[float, int, K]) -> bool:
+    def _current(self, item: tuple[float, int, K]) -> bool:
         """Whether a heap item still says when its key is due; if not, the key left, or is due earlier."""
-        at, _, key = item
-        wish = self._wishes.get(key)
-        return wish is not None and wish.at == at and key not in self._ready[wish.lane]
-
-    def _delayed(self) -> int:
-        return len(self._wishes) - sum(len(keys) for keys in self._ready.values())
+        return self._items.get(item[2]) == item[1]
 
     def _compact(self) -> None:
         """Rebuild the heap when most of it is outdated, so that it does not grow with the number of calls."""
-        if len(self._heap) > _SLACK + 2 * self._delayed():
-            self._heap = list(self._current())
+        if len(self._heap) > _SLACK + 2 * len(self._items):
+            self._heap = [item for item in self._heap if self._current(item)]
             heapq.heapify(self._heap)
-
-    def _current(self) -> Iterator[tuple[float, int, K]]:
-        seen: set[K] = set()
-        for item in sorted(self._heap):
-            if self._delays(item) and item[2] not in seen:
-                seen.add(item[2])
-                yield item

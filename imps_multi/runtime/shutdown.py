@@ -150,7 +150,7 @@ async def run_with_drain(
                 drained = await _drained(drain_seconds, drain, done)
                 inner.cancel_scope.cancel()
     finally:
-        flushed = await shielded(flush_seconds, flush) is not None
+        flushed = await shielded(flush_seconds, flush) is not None  # noqa: ASYNC102  # it brings its own shield
     return Ended(stop.reason, drained, flushed)
 
 

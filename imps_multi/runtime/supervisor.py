@@ -119,7 +119,7 @@ class Supervisor:
         if self._group is None:
             raise RuntimeError("the supervisor was not entered")
         try:
-            return await self._group.__aexit__(kind, exc, trace)
+            return await self._group.__aexit__(kind, exc, trace)  # noqa: ASYNC102  # a group ends by waiting
         finally:
             self._group = None
 
@@ -183,12 +183,12 @@ class Supervisor:
             await child.fn()
         except Exception as failure:  # noqa: BLE001  # here is where bugs end
             return self._crashed(child, failure)
-        except asyncio.CancelledError as stray:
+        except asyncio.CancelledError as stray:  # noqa: ASYNC103  # one that nobody ordered is a bug
             if _cancelled():
                 raise
             bug = StrayCancellationError(f"child {child.status.name!r} met a cancellation that was not its own")
             bug.__cause__ = stray
-            return self._crashed(child, bug)
+            return self._crashed(child, bug)  # noqa: ASYNC104  # as above
         except BaseExceptionGroup as group:
             failures, rest = group.split(Exception)
             if failures is None or rest is None:

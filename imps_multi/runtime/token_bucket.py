@@ -12,7 +12,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 _WHOLE: Final = 1 - 1e-9  # a token, but for rounding
-_SHORTEST_SLEEP: Final = 0.001  # a sleep lost to rounding would not move a clock that only moves while all sleep
+_SHORTEST_WAIT: Final = 0.001  # added to an old clock, much less would be lost to rounding, and waited for in vain
 
 
 class TokenBucket:
@@ -63,7 +63,8 @@ class TokenBucket:
         """Return the seconds after which a token is surely there, if nobody else takes it: 0 is now."""
         self._advance(now)
         missing = 0.0 if self._tokens >= _WHOLE else (1 - self._tokens) / self._rate
-        return max(missing, self._paused - self._now, 0.0)
+        wait = max(missing, self._paused - self._now)
+        return max(wait, _SHORTEST_WAIT) if wait > 0 else 0.0
 
     def halve(self, now: float) -> None:
         """Go on at half the rate, with nothing saved up: the other side is overloaded."""
@@ -109,7 +110,7 @@ class RateLimiter:
         await checkpoint()
         async with self._turn:  # only the first in line sleeps for a token
             while not self._bucket.take(now := anyio.current_time()):  # noqa: ASYNC110  # tokens come with time
-                await anyio.sleep(max(self._bucket.wait_time(now), _SHORTEST_SLEEP))
+                await anyio.sleep(self._bucket.wait_time(now))
 
     def halve(self) -> None:
         """Go on at half the rate, as `TokenBucket.halve`."""

@@ -247,6 +247,22 @@ async def test_work_cancelled_between_get_and_done_is_ended_and_nothing_stays_in
         assert await keys.get() == "a"
 
 
+async def test_what_was_asked_for_in_flight_wakes_another_worker_when_the_first_goes_home() -> None:
+    keys = queue()
+    workers = Workers(keys)
+    with anyio.fail_after(BOUND):
+        keys.add("a")
+        key = await keys.get()
+        keys.add("a")
+        async with anyio.create_task_group() as group:
+            group.start_soon(workers.work)
+            await wait_all_tasks_blocked()
+            keys.done(key)
+            await wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+    assert [key for key, _ in workers.took] == ["a"]
+
+
 async def test_a_closed_queue_sends_home_those_who_wait_and_those_who_come() -> None:
     keys = queue()
     home: list[int] = []

@@ -152,9 +152,28 @@ def test_the_heap_does_not_grow_with_the_number_of_calls() -> None:
         queue.add(key, now=turn)
         assert queue.pop(now=turn) is not None
         queue.done(key, now=turn)
-    for turn in range(20_000):
-        queue.add("again", now=20_000, at=90_000)
-        queue.add("again", now=20_000, at=80_000 - turn)
-        if turn % 2:
-            queue.discard("again")
+        assert len(queue._heap) < 200
+
+
+def test_the_heap_does_not_grow_with_keys_that_come_and_go() -> None:
+    queue = schedule()
+    for turn in range(2000):
+        queue.add(str(turn), now=0, at=90_000)
+        queue.discard(str(turn))
     assert len(queue._heap) < 200
+
+
+def test_a_key_that_left_and_came_back_for_the_same_moment_goes_to_the_end_of_the_line() -> None:
+    queue = schedule()
+    queue.add("left", now=0, at=5)
+    queue.add("stayed", now=0, at=5)
+    queue.discard("left")
+    queue.add("left", now=0, at=5)
+    assert popped(queue, 5) == ["stayed", "left"]
+
+
+def test_what_got_due_unnoticed_goes_before_what_is_asked_for_later() -> None:
+    queue = schedule()
+    queue.add("timer", now=0, at=5)
+    queue.add("later", now=6)
+    assert popped(queue, 6) == ["timer", "later"]
