@@ -11,6 +11,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
@@ -35,8 +36,7 @@ class _Mute(asyncio.Protocol):
         self._transport: asyncio.BaseTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.pause_reading()
+        cast("asyncio.Transport", transport).pause_reading()  # uvloop's transports are no subclass of asyncio's
         self._transport = transport
         self._open.add(transport)
 
@@ -132,8 +132,7 @@ def abort(transport: asyncio.BaseTransport | None) -> None:
     peer = transport.get_extra_info("socket")
     with contextlib.suppress(OSError):
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_AT_ONCE)
-    assert isinstance(transport, asyncio.Transport)
-    transport.abort()
+    cast("asyncio.Transport", transport).abort()
 
 
 def _bound(port: int) -> socket.socket:
