@@ -53,8 +53,11 @@ _UNKNOWN_IDENTITY: Final = frozenset(
     }
 )
 
-FAILURES: Final = (aws.BotoCoreError, aws.ClientError, aiohttp.ClientError, OSError, ValueError, TypeError, KeyError)
-"""Everything that a call through aiobotocore is known to raise, odd answers included."""
+FAILURES: Final = (
+    *(aws.BotoCoreError, aws.ClientError, aiohttp.ClientError, OSError),
+    *(ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
+)
+"""What a call through aiobotocore may raise; the second row is how botocore's parsers answer nonsense."""
 
 
 def translated(error: Exception, call: str) -> PortError:

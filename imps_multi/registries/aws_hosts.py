@@ -1,12 +1,13 @@
 """Which host an ECR registry has: from botocore's partition data, without importing botocore.
 
-Reads one data file, once, when it is asked to. Feeds the interpretation of ECR sources.
+Reads one small data file while it is imported, so that nothing is read on the loop. Feeds the interpretation of ECR
+sources.
 """
 
 import re
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -27,25 +28,20 @@ class _Partitions(msgspec.Struct, frozen=True):
     partitions: list[_Partition]
 
 
-RegistryHost = Callable[[str, str], RegistryKey]
-"""Gives the host of an account's registry in a region."""
-
-
-def registry_hosts() -> RegistryHost:
-    """Read the partitions. A region that is in none of them is taken for one of the first, as botocore does."""
-    partitions = msgspec.json.decode(_data_file().read_bytes(), type=_Partitions).partitions
-
-    def host(account: str, region: str) -> RegistryKey:
-        named = (partition for partition in partitions if region in partition.regions)
-        alike = (partition for partition in partitions if re.search(partition.region_regex, region))
-        partition = next(named, None) or next(alike, partitions[0])
-        return RegistryKey(f"{account}.dkr.ecr.{region}.{partition.outputs.dns_suffix}")
-
-    return host
-
-
-def _data_file() -> Path:
+def _read() -> list[_Partition]:
     spec = find_spec("botocore")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("botocore, a dependency of this package, is not installed")
-    return Path(spec.origin).parent / "data" / "partitions.json"
+    content = (Path(spec.origin).parent / "data" / "partitions.json").read_bytes()
+    return msgspec.json.decode(content, type=_Partitions).partitions
+
+
+_PARTITIONS: Final = _read()
+
+
+def registry_host(account: str, region: str) -> RegistryKey:
+    """Return the host of an account's registry. A region of no partition is taken for one of the first."""
+    named = (partition for partition in _PARTITIONS if region in partition.regions)
+    alike = (partition for partition in _PARTITIONS if re.search(partition.region_regex, region))
+    partition = next(named, None) or next(alike, _PARTITIONS[0])
+    return RegistryKey(f"{account}.dkr.ecr.{region}.{partition.outputs.dns_suffix}")

@@ -13,7 +13,6 @@ from imps_multi.model.dockerconfig import DockerConfigError, basic_entry, merge,
 from imps_multi.model.hub import SourceSecret
 from imps_multi.model.names import DOCKERCONFIGJSON_KEY, DOCKERCONFIGJSON_TYPE, REGISTRY_ANNOTATION
 from imps_multi.ports import Interpreter
-from imps_multi.registries.aws_hosts import RegistryHost, registry_hosts
 from imps_multi.registries.ecr_source import ECR_TYPE, AmbientRule, ecr_source, is_ecr
 from imps_multi.registries.source_fields import UnusableSecretError, bounds, items
 
@@ -26,19 +25,14 @@ _DOCKER_HUB: Final = frozenset({"docker.io", "index.docker.io", "registry-1.dock
 
 
 def interpreter(*, ambient: AmbientRule, endpoints: tuple[str, ...]) -> Interpreter:
-    """Build the interpreter; reads one small data file.
-
-    ``endpoints`` are the host globs that a source's own endpoint URLs may name.
-    """
-    return partial(_interpret, ambient=ambient, endpoints=endpoints, host=registry_hosts())
+    """Build the interpreter. ``endpoints`` are the host globs that a source's own endpoint URLs may name."""
+    return partial(_interpret, ambient=ambient, endpoints=endpoints)
 
 
-def _interpret(
-    secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[str, ...], host: RegistryHost
-) -> Interpretation:
+def _interpret(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[str, ...]) -> Interpretation:
     try:
         if is_ecr(secret):
-            return ecr_source(secret, ambient=ambient, endpoints=endpoints, host=host)
+            return ecr_source(secret, ambient=ambient, endpoints=endpoints)
         return StaticSource(_static(secret), bounds(secret))
     except (UnusableSecretError, DockerConfigError) as error:
         return SourceFault(str(error))

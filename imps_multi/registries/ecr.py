@@ -6,15 +6,18 @@ identities of ``ecr_source``.
 """
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
 from typing import Any, Final
 
 import anyio
 import anyio.to_thread
+from msgspec import Struct
 
 from imps_multi import __version__
 from imps_multi.model.credential import MintedToken, MintIdentity
-from imps_multi.ports import Clock, Invalid, Reason, Transient
+from imps_multi.ports import Clock, Invalid, Reason, Transient, Unauthorized
 
 SESSION_NAME: Final = "imps-multi"
 
@@ -24,14 +27,26 @@ _WHOLE: Final = 30.0
 """A mint may be three calls: the process's own credentials, the role, the token."""
 
 
+class Keys(Struct, frozen=True):
+    """What signs a call. Never shown."""
+
+    access_key: str
+    secret_key: str
+    session_token: str | None = None
+
+    def __repr__(self) -> str:
+        """Show nothing."""
+        return "Keys()"
+
+
 class EcrProvider:
-    """Mints ECR tokens. Use one for the process."""
+    """Mints ECR tokens. Use one for the process, on asyncio."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._building = anyio.Lock()
+        self._borrowing = anyio.Lock()
         self._session: Any = None
-        self._config: Any = None
 
     async def mint(self, identity: MintIdentity) -> MintedToken:
         """Return a fresh token.
@@ -44,23 +59,39 @@ class EcrProvider:
         request = identity.request
         try:
             with anyio.fail_after(_WHOLE):
-                await self._ready()
-                keys = _keys(request)
+                await self._ready(request)
+                keys = _own_keys(request) or await self._ambient_keys(request)
                 if "roleArn" in request:
-                    keys = await self._assumed(request, keys)
+                    keys = await self._assumed_keys(request, keys)
                 return await self._token(request, keys)
         except TimeoutError:
             raise Transient(
                 f"{_call(request, 'the ECR login')}: not done after {_WHOLE:.0f} s", reason=Reason.TIMEOUT
             ) from None
 
-    async def _ready(self) -> None:
+    async def _ready(self, request: Mapping[str, str]) -> None:
         """Import and warm up once; the lock covers no network."""
         async with self._building:
             if self._session is None:
-                self._session, self._config = await anyio.to_thread.run_sync(_build)
+                await anyio.to_thread.run_sync(import_module, "imps_multi.registries.aws_failures")
+                self._session = await _in_thread(_build, _call(request, "the process's own AWS settings"))
 
-    async def _assumed(self, request: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, str]:
+    async def _ambient_keys(self, request: Mapping[str, str]) -> Keys:
+        """Return the process's own keys of this moment, looked up anew: a file of theirs may have been rotated.
+
+        botocore reads files for them, so it does that in a thread with a loop of its own. Its resolver keeps notes
+        while it works: one at a time.
+        """
+        call = _call(request, "the process's own AWS identity")
+        resolver = self._session.get_component("credential_provider")
+        async with self._borrowing:
+            credentials = await _in_thread(partial(anyio.run, resolver.load_credentials), call)
+            if credentials is None:
+                raise Unauthorized(f"{call}: there is none (no environment, profile, token or instance role)")
+            frozen = await _in_thread(partial(anyio.run, credentials.get_frozen_credentials), call)
+        return Keys(frozen.access_key, frozen.secret_key, frozen.token)
+
+    async def _assumed_keys(self, request: Mapping[str, str], keys: Keys) -> Keys:
         parameters = {
             "RoleArn": request["roleArn"],
             "RoleSessionName": request.get("sessionName", SESSION_NAME),
@@ -71,15 +102,11 @@ class EcrProvider:
         answer = await self._ask("sts", "assume_role", request, keys, parameters, call)
         try:
             given = answer["Credentials"]
-            return {
-                "aws_access_key_id": str(given["AccessKeyId"]),
-                "aws_secret_access_key": str(given["SecretAccessKey"]),
-                "aws_session_token": str(given["SessionToken"]),
-            }
+            return Keys(str(given["AccessKeyId"]), str(given["SecretAccessKey"]), str(given["SessionToken"]))
         except (KeyError, TypeError):
             raise Invalid(f"{call}: the answer holds no credentials") from None
 
-    async def _token(self, request: Mapping[str, str], keys: Mapping[str, str]) -> MintedToken:
+    async def _token(self, request: Mapping[str, str], keys: Keys) -> MintedToken:
         call = _call(request, "ECR GetAuthorizationToken")
         issued_at = self._clock()
         answer = await self._ask("ecr", "get_authorization_token", request, keys, {}, call)
@@ -90,7 +117,7 @@ class EcrProvider:
         service: str,
         operation: str,
         request: Mapping[str, str],
-        keys: Mapping[str, str],
+        keys: Keys,
         parameters: Mapping[str, str],
         call: str,
     ) -> Mapping[str, Any]:
@@ -102,8 +129,9 @@ class EcrProvider:
                 service,
                 region_name=request["region"],
                 endpoint_url=request.get(f"{service}EndpointURL"),
-                config=self._config,
-                **keys,
+                aws_access_key_id=keys.access_key,
+                aws_secret_access_key=keys.secret_key,
+                aws_session_token=keys.session_token,
             ) as client:
                 answer: Mapping[str, Any] = await getattr(client, operation)(**parameters)
                 return answer
@@ -112,34 +140,42 @@ class EcrProvider:
             raise translated(error, call) from None
 
 
-def _build() -> tuple[Any, Any]:
+def _build() -> Any:
     """Import aiobotocore and read what every client needs: 0.4 s, so not on the loop."""
     from aiobotocore.config import AioConfig
     from aiobotocore.session import get_session
 
-    from imps_multi.registries import aws_failures  # noqa: F401 -- imports botocore's errors here, in the thread
-
     session = get_session()
     session.user_agent_extra += f" imps-multi/{__version__}"
-    config = AioConfig(
-        connect_timeout=_CONNECT,
-        read_timeout=_READ,
-        retries={"mode": "standard", "total_max_attempts": 1},
-        warm_up_loader_caches=True,
+    # As the session's default it also binds the calls that botocore makes for the process's own identity.
+    session.set_default_client_config(
+        AioConfig(
+            connect_timeout=_CONNECT,
+            read_timeout=_READ,
+            retries={"mode": "standard", "total_max_attempts": 1},
+            warm_up_loader_caches=True,
+        )
     )
     for service in ("ecr", "sts"):
         session.warm_up_loader_caches(service)
-    return session, config
+    session.get_component("credential_provider")  # made here, since making it reads files
+    return session
 
 
-def _keys(request: Mapping[str, str]) -> dict[str, str]:
-    """Return a client's own keys; empty for the process's own identity."""
-    names = {
-        "aws_access_key_id": "accessKeyID",
-        "aws_secret_access_key": "secretKey",
-        "aws_session_token": "sessionToken",
-    }
-    return {name: request[key] for name, key in names.items() if key in request}
+async def _in_thread(work: Callable[[], Any], call: str) -> Any:
+    """Run what blocks, and translate how it fails. Given up when cancelled; its own time limits end it soon after."""
+    from imps_multi.registries.aws_failures import FAILURES, translated
+
+    try:
+        return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+    except FAILURES as error:
+        raise translated(error, call) from None
+
+
+def _own_keys(request: Mapping[str, str]) -> Keys | None:
+    if "accessKeyID" not in request:
+        return None
+    return Keys(request["accessKeyID"], request["secretKey"], request.get("sessionToken"))
 
 
 def _call(request: Mapping[str, str], name: str) -> str:

@@ -17,7 +17,7 @@ from imps_multi.model.dockerconfig import DockerConfigError, registry_key
 from imps_multi.model.hub import SourceSecret
 from imps_multi.model.matching import glob_match
 from imps_multi.model.names import NamespaceName, RegistryKey
-from imps_multi.registries.aws_hosts import RegistryHost
+from imps_multi.registries.aws_hosts import registry_host
 from imps_multi.registries.source_fields import UnusableSecretError, bounds, items, matching, required, text
 
 PROVIDER: Final = "ecr"
@@ -83,9 +83,7 @@ def is_ecr(secret: SourceSecret) -> bool:
     )
 
 
-def ecr_source(
-    secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[str, ...], host: RegistryHost
-) -> MintSource:
+def ecr_source(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[str, ...]) -> MintSource:
     """Interpret an ECR source.
 
     Raises:
@@ -101,7 +99,7 @@ def ecr_source(
     for key in ("ecrEndpointURL", "stsEndpointURL"):
         if key in request:
             _endpoint_allowed(key, request[key], endpoints)
-    registries = _registries(data, request["region"], host)
+    registries = _registries(data, request["region"])
     return MintSource(MintIdentity(PROVIDER, _digest(request), request), registries, bounds(secret))
 
 
@@ -181,14 +179,14 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _registries(data: Mapping[str, bytes], region: str, host: RegistryHost) -> tuple[RegistryKey, ...]:
+def _registries(data: Mapping[str, bytes], region: str) -> tuple[RegistryKey, ...]:
     accounts = dict.fromkeys((required(data, "accountID"), *items(text(data, "accountIDs"))))
     for account in accounts:
         if not (account.isascii() and account.isdigit()):
             raise UnusableSecretError("key accountID or accountIDs does not hold account numbers (digits only)")
     given = items(text(data, "registryHosts"))
     try:
-        return tuple(map(registry_key, given)) or tuple(host(account, region) for account in accounts)
+        return tuple(map(registry_key, given)) or tuple(registry_host(account, region) for account in accounts)
     except DockerConfigError:
         raise UnusableSecretError("key registryHosts does not hold registry hosts (host[/path], globs)") from None
 
