@@ -43,6 +43,7 @@ def _interruption(error: Exception) -> str:
 _INTERRUPTIONS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (aiohttp.ClientPayloadError, "the answer was cut off"),
     (aiohttp.ServerDisconnectedError, "the server closed the connection without an answer"),
+    (aiohttp.ClientConnectionResetError, "the connection was reset"),
     (aiohttp.ClientResponseError, "what came is not HTTP"),
 )
 

@@ -86,6 +86,7 @@ class Transport:
         self.last_byte_at = anyio.current_time()
         self._host = URL(connection.server).authority
         self._shown: Login | None = None
+        self._open: set[ClientResponse] = set()
         self._context: tuple[KeyPair | None, ssl.SSLContext] | None = None
         self._connector = self._new_connector()
         self._session = self._new_session(self._connector)
@@ -129,8 +130,18 @@ class Transport:
         """Note that a byte came."""
         self.last_byte_at = anyio.current_time()
 
+    def let_go(self, response: ClientResponse) -> None:
+        """Give the connection back for the next request, or drop it where the answer was not read to its end."""
+        self._open.discard(response)
+        if response.content.at_eof():
+            response.release()
+        else:
+            response.close()
+
     async def aclose(self) -> None:
         """Close every connection, the busy ones too, without waiting for the peer."""
+        for response in tuple(self._open):  # or their readers would never hear of it
+            self.let_go(response)
         with anyio.move_on_after(0.5, shield=True):
             await self._session.close()
 
@@ -147,12 +158,15 @@ class Transport:
 
     async def _tried(self, call: Call, way: Way, login: Login) -> ClientResponse:
         context = await self._tls(call.what, login.certificate)
+        if way.session.closed:
+            raise Transient(f"{call.what} on {self.server}: the client is closed")
         try:
             with _limit(way.head_within):
                 response = await self._sent(call, way, login, context)
         except FAILURES as error:
             self._count("<error>", call)
             raise failure(call.what, self.server, error) from _shown_cause(error)
+        self._open.add(response)
         self.heard()
         self._count(str(response.status), call)
         if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
@@ -211,7 +225,7 @@ class Transport:
         except FAILURES as error:
             raise failure(call.what, self.server, error, answered=True) from _shown_cause(error)
         finally:
-            _let_go(response)
+            self.let_go(response)
         return b"".join(parts)
 
     def _new_connector(self, *, single_use: bool = False) -> Connector:
@@ -264,15 +278,7 @@ class Stream:
 
     def close(self) -> None:
         """Drop the connection."""
-        self._response.close()
-
-
-def _let_go(response: ClientResponse) -> None:
-    """Give the connection back for the next request, or drop it where the answer was not read to its end."""
-    if response.content.at_eof():
-        response.release()
-    else:
-        response.close()
+        self._transport.let_go(self._response)
 
 
 def _limit(seconds: float | None) -> AbstractContextManager[object]:
