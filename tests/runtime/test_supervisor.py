@@ -228,6 +228,20 @@ async def test_cancelling_the_block_cancels_the_children_and_is_no_crash() -> No
     assert notes.crashes == []
 
 
+async def test_a_failure_in_the_block_itself_cancels_the_children_and_comes_out() -> None:
+    notes = Notes()
+
+    async def run() -> None:
+        async with supervisor(notes) as running:
+            running.start("child", anyio.sleep_forever)
+            await wait_all_tasks_blocked()
+            raise BugError
+
+    with anyio.fail_after(BOUND), pytest.RaisesGroup(BugError):
+        await run()
+    assert notes.crashes == []
+
+
 async def test_a_child_that_fails_while_it_is_stopped_is_reported_and_hurts_nobody() -> None:
     notes = Notes()
 
