@@ -45,7 +45,6 @@ class RequestLog:
         self.in_flight = 0
         self.most_in_flight = 0
         """Watches are not counted here."""
-        self.connections = 0
         self._recent: deque[Seen] = deque(maxlen=length)
 
     def begin(self, seen: Seen) -> None:

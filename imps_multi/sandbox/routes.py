@@ -29,7 +29,9 @@ class Target(msgspec.Struct, frozen=True):
 
 def parse(path: str) -> Target | None:
     """Return what a path names, or None where nothing is served."""
-    parts = [unquote(part) for part in path.split("/") if part]
+    parts = [part for part in path.split("/") if part]
+    if "%" in path:
+        parts = [unquote(part) for part in parts]
     if parts[:1] == ["api"]:
         group, version, rest = "", parts[1] if len(parts) > 1 else "", parts[2:]
     elif parts[:1] == ["apis"] and len(parts) > 2:  # noqa: PLR2004, apis/GROUP/VERSION

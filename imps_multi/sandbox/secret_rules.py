@@ -7,6 +7,7 @@ Pure. Reading drops what the type does not know and merges `stringData`; the che
 import base64
 import binascii
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -56,6 +57,7 @@ def read_secret(draft: Draft) -> None:
     draft.rest["type"] = found.type or _OPAQUE
 
 
+@lru_cache(maxsize=64)  # one credential goes to thousands of namespaces
 def _base64(value: str) -> str:
     plain = value.replace("\n", "").replace("\r", "")  # Go's decoder skips line ends
     try:
@@ -89,11 +91,18 @@ def _type_faults(draft: Draft, data: dict[str, str]) -> list[Cause]:
 def _json_faults(key: str, data: dict[str, str]) -> list[Cause]:
     if key not in data:
         return [_required(key)]
+    if _holds_object(data[key]):
+        return []
+    return [field_error(f"data[{key}]", "Invalid value", '"<secret contents redacted>": not a JSON object')]
+
+
+@lru_cache(maxsize=64)
+def _holds_object(value: str) -> bool:
     try:
-        _JSON_OBJECT.decode(base64.b64decode(data[key]))
+        _JSON_OBJECT.decode(base64.b64decode(value))
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return [field_error(f"data[{key}]", "Invalid value", '"<secret contents redacted>": not a JSON object')]
-    return []
+        return False
+    return True
 
 
 def _required(key: str) -> Cause:
