@@ -16,6 +16,7 @@ from typing import Self, TypeAlias, assert_never
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from imps_multi.runtime.backoff import Rand
 from imps_multi.runtime.restarts import Escalate, Quarantine, Restart, RestartPolicy, Restarts, Verdict
@@ -173,6 +174,7 @@ class Supervisor:
         if failure is None:
             self._move(child, Phase.FINISHED)
             return False
+        await checkpoint_if_cancelled()  # one that fails while it is stopped neither restarts nor escalates
         now = anyio.current_time()
         await self._obey(child, child.restarts.failed(started=started, now=now), failure, now)
         return True

@@ -269,6 +269,24 @@ async def test_a_child_that_fails_while_it_is_stopped_is_reported_and_hurts_nobo
     assert notes.crashes == [("child", 1, ExceptionGroup), ("bare", 1, BugError)]
 
 
+async def test_a_vital_child_that_fails_while_it_is_stopped_does_not_escalate() -> None:
+    notes = Notes()
+
+    async def sour() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise BugError
+
+    with anyio.fail_after(BOUND):
+        async with supervisor(notes, RestartPolicy(restarts=0, exhausted=Exhausted.ESCALATE)) as running:
+            running.start("vital", sour)
+            await wait_all_tasks_blocked()
+            await running.stop("vital")
+    assert notes.crashes == [("vital", 1, BugError)]
+    assert notes.phases == [("vital", Phase.RUNNING)]
+
+
 async def test_a_failure_inside_the_childs_own_group_is_a_failure_of_the_child() -> None:
     notes = Notes()
 
