@@ -200,3 +200,14 @@ async def test_leases_live_in_their_group(api: Api) -> None:
     path = "/apis/coordination.k8s.io/v1/namespaces/team-a/leases"
     made = await api.made(path, lease("leader", "one"))
     assert made["spec"]["holderIdentity"] == "one"
+
+
+async def test_many_initial_events_all_come_before_what_happens_meanwhile(cluster: SandboxCluster, api: Api) -> None:
+    names = [f"n{number:04}" for number in range(500)]
+    for name in names:
+        cluster.store.put(secret(name, password="x" * 1000, namespace="team-a"))
+    async with api.watch(SECRETS, **STREAMED) as stream:
+        cluster.store.put(secret("meanwhile", namespace="team-a"))
+        found, _mark = await stream.initial()
+        assert found == names
+        assert await stream.change() == ("ADDED", "meanwhile")
