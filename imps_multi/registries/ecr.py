@@ -153,9 +153,9 @@ def _build() -> Any:
             connect_timeout=_CONNECT,
             read_timeout=_READ,
             retries={"mode": "standard", "total_max_attempts": 1},
-            warm_up_loader_caches=True,
         )
     )
+    # Once, here: as a setting of the clients it would list botocore's data directory for each of them, 20 ms.
     for service in ("ecr", "sts"):
         session.warm_up_loader_caches(service)
     session.get_component("credential_provider")  # made here, since making it reads files
