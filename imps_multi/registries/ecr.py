@@ -155,7 +155,7 @@ def _build() -> Any:
             retries={"mode": "standard", "total_max_attempts": 1},
         )
     )
-    # Once, here: as a setting of the clients it would list botocore's data directory for each of them, 20 ms.
+    # Here, in the thread; every client of the session then finds the models read.
     for service in ("ecr", "sts"):
         session.warm_up_loader_caches(service)
     session.get_component("credential_provider")  # made here, since making it reads files
