@@ -11,10 +11,12 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+import anyio
+
 from imps_multi.sandbox.access import Access
 from imps_multi.sandbox.deletion import finish_namespace
 from imps_multi.sandbox.faults import Faults
-from imps_multi.sandbox.listener import Listener
+from imps_multi.sandbox.listener import CLOSING, Listener
 from imps_multi.sandbox.requests import RequestLog
 from imps_multi.sandbox.server import ApiServer, Manners
 from imps_multi.sandbox.store import Store, utc_now
@@ -76,7 +78,8 @@ class SandboxCluster:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.stop()
+        with anyio.move_on_after(CLOSING, shield=True):
+            await self.stop()
 
     async def start(self) -> None:
         """Listen on a port of the system's choosing."""

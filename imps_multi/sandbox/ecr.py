@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl
 
+import anyio
 import msgspec
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
@@ -22,7 +23,7 @@ from aiohttp.web_request import BaseRequest
 from imps_multi.sandbox import sts
 from imps_multi.sandbox.ecr_faults import EcrFaults, Refusal
 from imps_multi.sandbox.identities import Identities, Identity
-from imps_multi.sandbox.listener import Listener
+from imps_multi.sandbox.listener import CLOSING, Listener
 from imps_multi.sandbox.sigv4 import Credential, SignatureError, Signed, verify
 from imps_multi.sandbox.store import utc_now
 
@@ -89,7 +90,8 @@ class SandboxEcr:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.stop()
+        with anyio.move_on_after(CLOSING, shield=True):
+            await self.stop()
 
     async def start(self) -> None:
         """Listen on a port of the system's choosing."""

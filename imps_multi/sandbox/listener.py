@@ -16,12 +16,15 @@ from typing import cast
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
-__all__ = ["MAX_BODY", "Handler", "Listener", "abort"]
+__all__ = ["CLOSING", "MAX_BODY", "Handler", "Listener", "abort"]
 
 Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
 MAX_BODY = 3 * 1024 * 1024
 """Bytes that a request may bring, as --max-resource-write-bytes has it."""
+
+CLOSING = 5.0
+"""Seconds that a server may take to close."""
 
 _HOST = "127.0.0.1"
 _BACKLOG = 1024

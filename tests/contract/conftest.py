@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import anyio
+import anyio.lowlevel
 import pytest
 
 from imps_multi.sandbox.cluster import SandboxCluster
@@ -55,9 +56,11 @@ async def _sandbox() -> AsyncIterator[Server]:
 
         async def grant(rules: Iterable[Document]) -> None:
             cluster.access.grant("service", rules)
+            await anyio.lowlevel.checkpoint()
 
         async def compact() -> None:
             cluster.store.compact()
+            await anyio.lowlevel.checkpoint()
 
         apis = _apis(session, url=cluster.url, tokens=tokens, tls=None)
         yield Server(apis=apis, grant=grant, compact=compact)

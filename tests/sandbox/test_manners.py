@@ -7,6 +7,7 @@ import pytest
 
 from imps_multi.sandbox.cluster import SandboxCluster
 from imps_multi.sandbox.server import Manners
+from imps_multi.sandbox.store import Store
 from tests.contract.client import Api
 from tests.contract.manifests import lease, secret
 
@@ -121,14 +122,15 @@ async def test_what_is_put_past_http_is_watched_and_keeps_its_identity(cluster: 
     assert cluster.requests.write_count == 1
 
 
-async def test_the_store_shows_documents(cluster: SandboxCluster) -> None:
-    cluster.store.put(secret(namespace="team-a"))
-    found = cluster.store.get("Secret", "pull", "team-a")
+def test_the_store_shows_documents() -> None:
+    store = Store()
+    store.put(secret(namespace="team-a"))
+    found = store.get("Secret", "pull", "team-a")
     assert found is not None
     assert found["data"] == secret()["data"]
-    assert len(cluster.store.all("Secret")) == 1
-    cluster.store.delete("Secret", "pull", "team-a")
-    assert cluster.store.get("Secret", "pull", "team-a") is None
+    assert len(store.all("Secret")) == 1
+    store.delete("Secret", "pull", "team-a")
+    assert store.get("Secret", "pull", "team-a") is None
 
 
 async def test_requests_are_counted_by_verb_and_resource_and_remembered(cluster: SandboxCluster, api: Api) -> None:

@@ -36,8 +36,9 @@ async def sandbox(*arguments: str) -> AsyncIterator[tuple[Process, dict[str, Any
             try:
                 yield process, json.loads(line)
             finally:
-                await process.stdin.aclose()
-                await process.wait()
+                with anyio.move_on_after(WITHIN, shield=True):
+                    await process.stdin.aclose()
+                    await process.wait()
 
 
 async def steer(session: aiohttp.ClientSession, method: str, url: str, body: object = None) -> Any:
