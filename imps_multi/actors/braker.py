@@ -26,14 +26,11 @@ log = structlog.get_logger()
 class Braker:
     """The brake's actor. ``wish`` is told by the clusters; ``verdict`` and ``held`` are read by all."""
 
-    def __init__(
-        self, *, store: StateStore, safety: Latest[Safety], world: Latest[World], clock: Clock, observe: bool = False
-    ) -> None:
+    def __init__(self, *, store: StateStore, safety: Latest[Safety], world: Latest[World], clock: Clock) -> None:
         self._store = store
         self._safety = safety
         self._world = world
         self._clock = clock
-        self._observe = observe
         self._wishes: dict[ClusterName, Wishes] = {}
         self._told: Latest[int] = Latest(0)
         self._ledger = Ledger()
@@ -117,8 +114,6 @@ class Braker:
                 )
 
     async def _keep(self) -> None:
-        if self._observe:
-            return
         try:
             await self._store.save(Section.HELD, ITEM, encode_ledger(self._ledger))
         except PortError as failure:

@@ -44,9 +44,8 @@ class Rules:
 class Memory:
     """Last good sources and histories, as they are and as they lie in the store."""
 
-    def __init__(self, store: StateStore, *, observe: bool = False) -> None:
+    def __init__(self, store: StateStore) -> None:
         self._store = store
-        self._observe = observe
         self.sources: dict[SourceRef, SourceSecret] = {}
         self.histories: dict[PolicyName, History] = {}
         self._began_with_nothing = True
@@ -83,14 +82,16 @@ class Memory:
             before = self.histories.get(name)
             after = remember(before or History(known=not self._began_with_nothing), resolved)
             if after != before:
-                self.histories[name] = after
                 learnt = True
-                await self._save(Section.POLICIES, _PREFIX + name, histories.encode(name, after))
+                await self.note(name, after)
         return learnt
 
+    async def note(self, name: PolicyName, history: History) -> None:
+        """Keep a policy's history as it is now."""
+        self.histories[name] = history
+        await self._save(Section.POLICIES, _PREFIX + name, histories.encode(name, history))
+
     async def _save(self, section: Section, key: str, content: bytes) -> None:
-        if self._observe:
-            return
         try:
             await self._store.save(section, key, content)
         except PortError as failure:
@@ -115,6 +116,7 @@ async def run_composer(
         await memory.learn_sources(snapshot, rule.interpret)
         inputs = _inputs(snapshot, keepers, rule, memory)
         await keepers.keep(identities(inputs))
+        await handle_syncs(inputs, keepers, memory)
         await publish(inputs, keepers, rule, memory, out)
 
 
@@ -138,6 +140,25 @@ def identities(inputs: Inputs) -> list[MintIdentity]:
         refs.update((*policy.sources, *_past(inputs.histories, name)))
     found = (interpretation(inputs, ref)[0] for ref in sorted(refs))
     return [source.identity for source in found if isinstance(source, MintSource)]
+
+
+def identity_keys(policy: Policy, hub: HubSnapshot, interpret: Interpreter) -> list[str]:
+    """Return the keys of the identities that a policy's sources are minted with."""
+    sources = (hub.sources.get(ref) for ref in policy.sources)
+    found = (interpret(source) for source in sources if isinstance(source, SourceSecret))
+    return [source.identity.key for source in found if isinstance(source, MintSource)]
+
+
+async def handle_syncs(inputs: Inputs, keepers: Keepers, memory: Memory) -> None:
+    """Force a fresh mint for every policy whose sync annotation is new, once."""
+    for name, record in inputs.hub.policies.items():
+        policy, history = record.in_force, memory.histories.get(name)
+        if policy is None or history is None or policy.sync_request == history.handled_sync:
+            continue
+        if policy.sync_request:
+            log.info("Sync was asked for", policy=name, request=policy.sync_request)
+            keepers.force(identity_keys(policy, inputs.hub, inputs.interpret))
+        await memory.note(name, structs.replace(history, handled_sync=policy.sync_request))
 
 
 _PREFIX = "history:"

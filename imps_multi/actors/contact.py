@@ -19,7 +19,7 @@ from imps_multi.ports import PortError, Reason, ServerVersion, Throttled
 from imps_multi.runtime.backoff import Backoff, Retries
 
 QUIET_SECONDS = 15.0
-BUSY_QUIET_SECONDS = 3.0
+BUSY_QUIET_SECONDS = 2.0
 """The same while something is being written: answers should be coming then."""
 SECOND_LOOK_SECONDS = 0.5
 PROBE = Backoff(initial=0.5, factor=2.0, cap=5.0, jitter=0.4)

@@ -10,6 +10,7 @@ import anyio
 import structlog
 
 from imps_multi.actors.cluster import run_cluster
+from imps_multi.actors.quarantine import Quarantine
 from imps_multi.actors.setting import Setting
 from imps_multi.model.names import ClusterName
 from imps_multi.model.report import ClusterReport, Contact, Phase
@@ -31,16 +32,16 @@ async def run_fleet(
 ) -> None:
     """Run exactly the configured clusters, for ever."""
     running: dict[ClusterName, FleetMember] = {}
+    quarantine = Quarantine("cluster", setting.signals)
 
     def on_crash(name: str, incarnation: int, error: Exception) -> None:
         log.error("Cluster's actor failed", target_cluster=name, incarnation=incarnation, exc_info=error)
         setting.signals.crashed("cluster", error)
 
     def on_change(status: ChildStatus) -> None:
-        quarantined = status.phase is ChildPhase.QUARANTINED
-        setting.signals.quarantined("cluster", status.name, active=quarantined)
+        quarantine.see(status)
         member = running.get(ClusterName(status.name))
-        if quarantined and member is not None:
+        if status.phase is ChildPhase.QUARANTINED and member is not None:
             setting.report(_quarantined(member, status, setting))
 
     async with Supervisor(policy=policy, rand=setting.rand, on_crash=on_crash, on_change=on_change) as supervisor:

@@ -20,14 +20,13 @@ from imps_multi.runtime.latest import Latest
 log = structlog.get_logger()
 
 
-async def watch_hub(hub: Hub, store: StateStore, out: Latest[HubSnapshot], *, observe: bool = False) -> None:
+async def watch_hub(hub: Hub, store: StateStore, out: Latest[HubSnapshot]) -> None:
     """Read and publish for ever."""
     stored = await load_specs(store)
     state = _restored(stored)
     while True:
         state = take(state, await hub.read())
-        if not observe:
-            await save_specs(store, stored, state)
+        await save_specs(store, stored, state)
         out.set_if_changed(snapshot(state))
         await _until_due(hub, state)
 

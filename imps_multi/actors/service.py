@@ -12,16 +12,17 @@ import structlog
 
 from imps_multi.actors.braker import Braker
 from imps_multi.actors.claims import Claims
-from imps_multi.actors.composer import Memory, Rules, run_composer
+from imps_multi.actors.composer import Memory, Rules, identity_keys, run_composer
 from imps_multi.actors.fleet import run_fleet
 from imps_multi.actors.hub_watcher import watch_hub
 from imps_multi.actors.keepers import Keepers
+from imps_multi.actors.quarantine import Quarantine
 from imps_multi.actors.reporter import Reporter
 from imps_multi.actors.setting import Setting
 from imps_multi.actors.token_keeper import Mint, load
 from imps_multi.model.fleet import Safety
 from imps_multi.model.hub import HubSnapshot
-from imps_multi.model.names import HubId
+from imps_multi.model.names import HubId, PolicyName
 from imps_multi.model.status import ConfigurationView
 from imps_multi.model.wanted import WantedCache
 from imps_multi.model.world import World
@@ -30,8 +31,7 @@ from imps_multi.runtime.backoff import Backoff, Rand
 from imps_multi.runtime.latest import Latest
 from imps_multi.runtime.restarts import Exhausted, RestartPolicy
 from imps_multi.runtime.shutdown import StopSignal, run_with_drain
-from imps_multi.runtime.supervisor import ChildStatus, Supervisor
-from imps_multi.runtime.supervisor import Phase as ChildPhase
+from imps_multi.runtime.supervisor import Supervisor
 
 ROOT = RestartPolicy(restarts=5, window=60.0, exhausted=Exhausted.ESCALATE, may_return=False)
 ALONE = RestartPolicy(
@@ -40,6 +40,7 @@ ALONE = RestartPolicy(
 DRAIN_SECONDS = 5.0
 FLUSH_SECONDS = 2.0
 PROBE_POOL = 8
+ONCE = RestartPolicy()
 
 log = structlog.get_logger()
 
@@ -71,9 +72,7 @@ class Service:
         self.ports = ports
         self.hub: Latest[HubSnapshot] = Latest()
         self.world: Latest[World] = Latest(World())
-        self.braker = Braker(
-            store=ports.store, safety=ports.safety, world=self.world, clock=ports.clock, observe=ports.observe
-        )
+        self.braker = Braker(store=ports.store, safety=ports.safety, world=self.world, clock=ports.clock)
         self.reporter = Reporter(
             hub_id=ports.hub_id,
             hub=self.hub,
@@ -99,6 +98,9 @@ class Service:
             observe=ports.observe,
         )
         self.keepers: Keepers | None = None
+        self.loaded = anyio.Event()
+        """Set when the hub was read and a world was made of it."""
+        self.ended = anyio.Event()
 
     @property
     def ready(self) -> bool:
@@ -111,15 +113,28 @@ class Service:
         Raises:
             ExceptionGroup: a root actor failed too often.
         """
-        await run_with_drain(
-            self._work,
-            stop=stop,
-            stop_intake=lambda: self.setting.closing.set("the service ends"),
-            drain=self.setting.in_flight.wait_none,
-            drain_seconds=DRAIN_SECONDS,
-            flush=self._flush,
-            flush_seconds=FLUSH_SECONDS,
-        )
+        try:
+            await run_with_drain(
+                self._work,
+                stop=stop,
+                stop_intake=lambda: self.setting.closing.set("the service ends"),
+                drain=self.setting.in_flight.wait_none,
+                drain_seconds=DRAIN_SECONDS,
+                flush=self._flush,
+                flush_seconds=FLUSH_SECONDS,
+            )
+        finally:
+            self.ended.set()
+
+    async def sync(self, policy: PolicyName) -> bool:
+        """Mint the sources of a policy anew and look at all its targets; False where there is no such policy."""
+        record = self.hub.get(HubSnapshot()).policies.get(policy)
+        if record is None or record.in_force is None or self.keepers is None:
+            return False
+        self.keepers.force(identity_keys(record.in_force, self.hub.value, self.ports.rules.value.interpret))
+        for station in self.setting.stations.values():
+            station.look_at(station.book.tally.of_policies(frozenset((policy,))))
+        return True
 
     async def _work(self) -> None:
         ports = self.ports
@@ -135,14 +150,21 @@ class Service:
         stored = load(dict(await ports.store.load(Section.TOKENS)))
         async with self._supervisor("credential", ALONE) as credentials:
             self.keepers = keepers = Keepers(mint, stored, credentials)
-            memory = Memory(ports.store, observe=ports.observe)
+            memory = Memory(ports.store)
+            credentials.start("start", self._tell_loaded, policy=ONCE)
             async with self._supervisor("root", ROOT) as root:
                 store = ports.store
-                root.start("hub watcher", lambda: watch_hub(ports.hub, store, self.hub, observe=ports.observe))
+                root.start("hub watcher", lambda: watch_hub(ports.hub, store, self.hub))
                 root.start("composer", lambda: run_composer(self.hub, keepers, ports.rules, memory, self.world))
                 root.start("braker", self.braker.run)
                 root.start("reporter", self.reporter.run)
                 root.start("fleet", self._fleet)
+
+    async def _tell_loaded(self) -> None:
+        reader = self.world.reader()
+        while not (await reader.next()).synced:
+            pass
+        self.loaded.set()
 
     def _fleet(self) -> Awaitable[None]:
         return run_fleet(self.ports.members, self.setting, policy=ALONE, forget=self.reporter.forget)
@@ -152,11 +174,8 @@ class Service:
             log.error("Actor failed", actor=name, incarnation=incarnation, exc_info=error)
             self.ports.signals.crashed(name, error)
 
-        def on_change(status: ChildStatus) -> None:
-            if kind != "root":
-                self.ports.signals.quarantined(kind, status.name, active=status.phase is ChildPhase.QUARANTINED)
-
-        return Supervisor(policy=policy, rand=self.ports.rand, on_crash=on_crash, on_change=on_change)
+        quarantine = Quarantine(kind, self.ports.signals)
+        return Supervisor(policy=policy, rand=self.ports.rand, on_crash=on_crash, on_change=quarantine.see)
 
     async def _flush(self) -> None:
         self.reporter.compute()

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
+from imps_multi.model.discreet import Discreet
 from imps_multi.model.names import PolicyName, RegistryKey, SecretName
 from imps_multi.model.policy import Policy, SourceRef
 
 VERSION = 1
 
 
-class Delivered(Struct, frozen=True):
+class Delivered(Discreet, frozen=True):
     """The last entry that was wanted for a registry; canonical JSON text, never shown."""
 
     content: str
@@ -34,6 +35,8 @@ class History(Struct, frozen=True):
     names: frozenset[SecretName] = frozenset()
     delivered: Mapping[RegistryKey, Delivered] = {}
     known: bool = True
+    handled_sync: str = ""
+    """The last value of the sync annotation that was acted on."""
 
 
 class _Stored(Struct, frozen=True):
@@ -52,6 +55,7 @@ def extend(history: History, policy: Policy, delivered: Mapping[RegistryKey, Del
         names=history.names | {policy.secret.name},
         delivered={**history.delivered, **delivered},
         known=history.known,
+        handled_sync=history.handled_sync or (policy.sync_request if not history.refs else ""),
     )
 
 

@@ -1,0 +1,5 @@
+"""The composition root: where configuration, adapters and actors become one running program."""
+
+from imps_multi.app.commands import plan_once, run_once, run_service
+
+__all__ = ["plan_once", "run_once", "run_service"]

@@ -1,0 +1,170 @@
+"""One service out of one configuration: adapters, actors and telemetry put together, as a list.
+
+Builds everything and runs nothing; ``commands`` runs it.
+"""
+
+import os
+import random
+import time
+from pathlib import Path
+
+import structlog
+
+from imps_multi.actors.composer import Rules
+from imps_multi.actors.service import Ports, Service
+from imps_multi.app.members import Members, members
+from imps_multi.config.fleet import safety
+from imps_multi.config.load import Loaded
+from imps_multi.config.model import Configuration
+from imps_multi.hubs.directory import DirectoryHub
+from imps_multi.hubs.state_directory import ReadOnlyStore, StateDirectory
+from imps_multi.kube.shared import Shared
+from imps_multi.model.matching import glob_match
+from imps_multi.model.names import HubId, PolicyName, SecretName
+from imps_multi.model.policy import SourceRef
+from imps_multi.model.policy_parse import with_default_clusters
+from imps_multi.model.status import ConfigurationView
+from imps_multi.ports import StateStore
+from imps_multi.registries.catalogue import interpreter
+from imps_multi.registries.ecr_source import AmbientRule
+from imps_multi.registries.providers import Providers
+from imps_multi.runtime.keyed_queue import Counts
+from imps_multi.runtime.latest import Latest
+from imps_multi.telemetry.audit import AuditLog
+from imps_multi.telemetry.metrics import Metrics
+from imps_multi.telemetry.signals import ServiceSignals
+from imps_multi.telemetry.snapshot import MetricsSnapshot, QueueCounts, Reload
+
+log = structlog.get_logger()
+
+
+class Assembly:
+    """Everything that one run of the service consists of."""
+
+    def __init__(self, loaded: Loaded, *, observe: bool, read_only: bool) -> None:
+        """``observe`` writes and mints nothing; ``read_only`` leaves the state store as it is."""
+        configuration = loaded.configuration
+        self.loaded = loaded
+        self.state_root = state_root(configuration)
+        self.metrics = Metrics()
+        self.audit = AuditLog("" if observe else configuration.telemetry.audit_log)
+        hub_id = HubId(configuration.hub.id)
+        self.shared = Shared(hub=hub_id, on_request=self.metrics.requested)
+        self.reload = Reload(successful=True, succeeded_at=time.time())
+        self._fleet = members(loaded, self.shared)
+        store: StateStore = StateDirectory(self.state_root, _tell_unreadable)
+        providers = Providers(time.time)
+        self.ports = Ports(
+            hub_id=hub_id,
+            previous_hubs=tuple(HubId(one) for one in configuration.hub.previous_ids),
+            hub=DirectoryHub(configuration.hub.directory or Path()),
+            store=ReadOnlyStore(store) if read_only else store,
+            provider=providers.provider_for,
+            documented_life=providers.documented_life,
+            members=Latest(self._fleet.members),
+            rules=Latest(rules(configuration)),
+            safety=Latest(safety(configuration)),
+            configuration=Latest(ConfigurationView()),
+            signals=ServiceSignals(self.metrics, self.audit),
+            clock=time.time,
+            rand=random.random,
+            observe=observe,
+        )
+        self.service = Service(self.ports)
+        self.metrics.watch(self.snapshot)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that the configuration was read from."""
+        return self._fleet.files
+
+    def adopt(self, loaded: Loaded, fleet: Members) -> None:
+        """Take up a new configuration; clusters that did not change are not touched."""
+        before, after = self.loaded.configuration, loaded.configuration
+        self.loaded, self._fleet = loaded, fleet
+        self.ports.members.set(fleet.members)
+        if rules_differ(before, after):
+            self.ports.rules.set(rules(after))
+        self.ports.safety.set_if_changed(safety(after))
+        self.reload = Reload(successful=True, succeeded_at=time.time())
+        stuck = needs_restart(before, after)
+        message = f"restart to take up changes of {', '.join(stuck)}" if stuck else ""
+        self.ports.configuration.set(ConfigurationView(last_reload_successful=not stuck, error=message))
+        log.info("Configuration was taken up", clusters=len(fleet.members), needs_restart=stuck)
+
+    def refuse(self, error: Exception) -> None:
+        """Keep the last good configuration, and say so."""
+        self.reload = Reload(successful=False, succeeded_at=self.reload.succeeded_at)
+        self.ports.configuration.set(ConfigurationView(last_reload_successful=False, error=str(error)))
+        log.error("Configuration cannot be used; the last good one stays in force", message=str(error))
+
+    def snapshot(self) -> MetricsSnapshot:
+        """Look at everything that the metrics show."""
+        service = self.service
+        status = service.reporter.compute()
+        return MetricsSnapshot(
+            clusters=tuple(service.reporter.reports.values()),
+            policies={PolicyName(view.name): tuple(view.status.conditions) for view in status.policies},
+            sources=tuple(service.world.value.sources.values()),
+            queues={name: _queue(station.queue.counts()) for name, station in service.setting.stations.items()},
+            configuration=self.reload,
+            hub=Reload(successful=status.hub.whole),
+        )
+
+
+def state_root(configuration: Configuration) -> Path:
+    """Return where the state store is."""
+    hub = configuration.hub
+    if hub.state_directory is not None:
+        return hub.state_directory
+    base = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
+    return Path(base) / "imps-multi" / hub.id
+
+
+def rules(configuration: Configuration) -> Rules:
+    """Return what the configuration says about policies and sources."""
+    sources = configuration.sources
+    ambient = sources.ambient_identity
+    rule = AmbientRule(
+        everybody=configuration.hub.directory is not None and ambient.namespaces is None,
+        namespaces=tuple(ambient.namespaces or [configuration.hub.namespace]),
+        role_arns=tuple(ambient.role_arns),
+    )
+    names = tuple(configuration.default_clusters)
+
+    def allowed(ref: SourceRef) -> str | None:
+        if any(glob_match(pattern, ref.namespace) for pattern in sources.namespaces):
+            return None
+        return f"sources.namespaces of the configuration does not name {ref.namespace}"
+
+    return Rules(
+        interpret=interpreter(ambient=rule, endpoints=tuple(sources.endpoints)),
+        allowed=allowed,
+        qualify=lambda policy: with_default_clusters(policy, names),
+        former_names=frozenset(SecretName(name) for name in configuration.hub.former_secret_names),
+    )
+
+
+def rules_differ(before: Configuration, after: Configuration) -> bool:
+    """Say whether the rules for policies and sources changed."""
+    return (before.sources, before.default_clusters, before.hub.former_secret_names) != (
+        after.sources,
+        after.default_clusters,
+        after.hub.former_secret_names,
+    )
+
+
+def needs_restart(before: Configuration, after: Configuration) -> list[str]:
+    """Return the parts that changed and are only read at start."""
+    kept = after.hub.model_copy(update={"former_secret_names": before.hub.former_secret_names})
+    parts = {"hub": before.hub == kept, "telemetry": before.telemetry == after.telemetry}
+    return [name for name, same in parts.items() if not same]
+
+
+def _queue(counts: Counts) -> QueueCounts:
+    depth = counts.ready_urgent + counts.ready_routine + counts.delayed
+    return QueueCounts(depth, counts.adds, counts.retries)
+
+
+def _tell_unreadable(path: Path, why: str) -> None:
+    log.warning("State item is unreadable and left out", file=str(path), why=why)

@@ -1,0 +1,157 @@
+"""What the commands run: the service for as long as it is wanted, one pass, or a plan.
+
+Each returns an exit code: 0 fine, 1 something that was reached is wrong, 2 it cannot start, 3 something could not be
+reached. Talks on stderr.
+"""
+
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import structlog
+
+from imps_multi.app.assembly import Assembly, state_root
+from imps_multi.app.planning import collect
+from imps_multi.app.reloading import keep_reloading
+from imps_multi.app.requests import handlers, take_up_stored
+from imps_multi.app.settling import wait_settled
+from imps_multi.config.load import InvalidConfiguration, Loaded, load
+from imps_multi.hubs.control import serve_control
+from imps_multi.hubs.state_directory import StateLock, StateRefused
+from imps_multi.model.plan_result import PlanResult
+from imps_multi.model.policy_status import exit_code
+from imps_multi.runtime.shutdown import StopSignal, stop_on_signals
+from imps_multi.telemetry.logs import configure_logging
+from imps_multi.telemetry.loop_lag import LoopProbe
+from imps_multi.telemetry.server import AddressError, HttpServers, services
+
+T = TypeVar("T")
+
+CANNOT_START = 2
+FAILED = 1
+
+log = structlog.get_logger()
+
+
+def run_service(config: Path, *, observe: bool) -> int:
+    """Run until SIGTERM or SIGINT; return the exit code."""
+    return _start(config, lambda loaded: serve(loaded, observe=observe), lock=not observe)
+
+
+def run_once(config: Path, *, observe: bool) -> int:
+    """Make one pass; return the exit code."""
+    return _start(config, lambda loaded: one_pass(loaded, observe=observe), lock=not observe)
+
+
+def plan_once(config: Path) -> PlanResult:
+    """Look at everything once and return what a run would write now.
+
+    Raises:
+        InvalidConfiguration: the configuration cannot be used.
+    """
+    loaded = load(config, os.environ)
+    configure_logging("console", "error")
+    return _run(lambda: plan(loaded))
+
+
+async def serve(loaded: Loaded, *, observe: bool, stop: StopSignal | None = None) -> int:
+    """Serve until stopped."""
+    stopping = stop or StopSignal()
+    assembly = await _assemble(loaded, observe=observe)
+    service, telemetry = assembly.service, loaded.configuration.telemetry
+    probe = LoopProbe(assembly.metrics.instruments.lagged)
+    wanted = services(
+        metrics_address=telemetry.metrics_address,
+        health_address=telemetry.health_address,
+        status_address=telemetry.status_address,
+        metrics=assembly.metrics,
+        live=lambda: {"event-loop": "" if probe.alive else "the event loop does not turn"},
+        ready=lambda: {"hub": "" if service.ready else "the hub was not read yet, or the service ends"},
+        status=service.reporter.compute,
+    )
+    async with HttpServers(wanted), anyio.create_task_group() as outer:
+        outer.start_soon(stop_on_signals, stopping)
+        outer.start_soon(assembly.audit.run)
+        outer.start_soon(probe.run)
+        outer.start_soon(keep_reloading, assembly)
+        if not observe:
+            await outer.start(serve_control, assembly.state_root, handlers(service))
+            await take_up_stored(assembly.state_root, service)
+        await service.run(stopping)
+        await assembly.audit.flush()
+        outer.cancel_scope.cancel()
+    return 0
+
+
+async def one_pass(loaded: Loaded, *, observe: bool) -> int:
+    """Read, mint, write what is due, and return how everything stands."""
+    assembly = await _assemble(loaded, observe=observe)
+    service, stop = assembly.service, StopSignal()
+    async with anyio.create_task_group() as outer:
+        outer.start_soon(stop_on_signals, stop)
+        outer.start_soon(service.run, stop)
+        if not observe:
+            await take_up_stored(assembly.state_root, service)
+        await wait_settled(service, stop)
+        status = service.reporter.compute()
+        stop.set("the pass is over")
+        await service.ended.wait()
+        outer.cancel_scope.cancel()
+    await assembly.audit.flush()
+    for view in status.policies:
+        log.info("Policy", name=view.name, targets=view.status.targets.summary, reason=view.status.reason)
+    return exit_code(view.status for view in status.policies) if status.hub.whole else FAILED
+
+
+async def plan(loaded: Loaded) -> PlanResult:
+    """Look at everything once, write nothing, and return what would be written."""
+    assembly = await _assemble(loaded, observe=True)
+    service, stop = assembly.service, StopSignal()
+    async with anyio.create_task_group() as outer:
+        outer.start_soon(service.run, stop)
+        await wait_settled(service, stop)
+        result = collect(service)
+        stop.set("the plan is made")
+        await service.ended.wait()
+        outer.cancel_scope.cancel()
+    return result
+
+
+def _start(config: Path, serve_it: Callable[[Loaded], Awaitable[int]], *, lock: bool) -> int:
+    try:
+        loaded = load(config, os.environ)
+    except InvalidConfiguration as error:
+        return _refuse(error)
+    telemetry = loaded.configuration.telemetry
+    configure_logging(telemetry.log_format, telemetry.log_level)
+    held: AbstractContextManager[object] = StateLock(state_root(loaded.configuration)) if lock else nullcontext()
+    try:
+        with held:
+            return _run(lambda: serve_it(loaded))
+    except (InvalidConfiguration, StateRefused, AddressError) as error:
+        return _refuse(error)
+    except BaseExceptionGroup as group:
+        log.critical("The service failed and ends", exc_info=group)
+        return FAILED
+
+
+async def _assemble(loaded: Loaded, *, observe: bool) -> Assembly:
+    return await anyio.to_thread.run_sync(lambda: Assembly(loaded, observe=observe, read_only=observe))
+
+
+def _run(main: Callable[[], Awaitable[T]]) -> T:
+    """Run on uvloop where it is there: an idle TLS watch costs a fifth of the memory on it."""
+    try:
+        import uvloop  # noqa: F401  # only whether it is there
+    except ImportError:
+        return anyio.run(main)
+    return anyio.run(main, backend_options={"use_uvloop": True})
+
+
+def _refuse(error: BaseException) -> int:
+    sys.stderr.write(f"{error}\n")
+    return CANNOT_START

@@ -1,0 +1,80 @@
+"""From the configured fleet to clusters that can be connected to.
+
+Joins ``config`` and ``kube``: each kubeconfig is read once, whatever the number of its contexts. Blocking; called in a
+thread.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from msgspec import Struct
+
+from imps_multi.config.fleet import Configured, fleet
+from imps_multi.config.load import ConfigProblem, InvalidConfiguration, Loaded
+from imps_multi.kube import kubeconfig
+from imps_multi.kube.connection import Connection
+from imps_multi.kube.in_cluster import in_cluster_connection, in_cluster_files
+from imps_multi.kube.kubeconfig import Kubeconfig, KubeconfigError
+from imps_multi.kube.shared import Shared
+from imps_multi.kube.target_client import connect
+from imps_multi.model.fleet import ClusterSettings
+from imps_multi.ports import ClusterClient, FleetMember
+
+
+class Members(Struct, frozen=True):
+    """The fleet, and every file that it was read from."""
+
+    members: tuple[FleetMember, ...]
+    files: tuple[Path, ...]
+
+
+def members(loaded: Loaded, shared: Shared) -> Members:
+    """Read the fleet.
+
+    Raises:
+        InvalidConfiguration: with everything that is wrong in the file or in what it points to.
+    """
+    read: dict[Path, Kubeconfig] = {}
+
+    def contexts_of(path: Path) -> tuple[str, ...]:
+        try:
+            read.setdefault(path, kubeconfig.load(path))
+        except KubeconfigError as error:
+            raise ValueError(str(error)) from error
+        return read[path].contexts
+
+    clusters, problems = fleet(loaded, contexts_of)
+    found: list[FleetMember] = []
+    for cluster in clusters:
+        try:
+            found.append(_member(cluster, read, shared))
+        except (KubeconfigError, ValueError, OSError) as error:
+            problems.append(ConfigProblem(cluster.place, f"cluster {cluster.settings.name}", str(error)))
+    if problems:
+        raise InvalidConfiguration(problems)
+    return Members(tuple(found), _files(loaded, clusters, read))
+
+
+def _member(cluster: Configured, read: dict[Path, Kubeconfig], shared: Shared) -> FleetMember:
+    path = cluster.kubeconfig
+    connection = in_cluster_connection() if path is None else read[path].connection(cluster.context)
+    return FleetMember(
+        settings=cluster.settings,
+        server=connection.server,
+        fingerprint=connection.fingerprint,
+        connect=partial(_connect, connection, cluster.settings, shared),
+        place=str(cluster.place),
+    )
+
+
+async def _connect(connection: Connection, settings: ClusterSettings, shared: Shared) -> ClusterClient:
+    return await connect(connection, settings, shared=shared)
+
+
+def _files(loaded: Loaded, clusters: list[Configured], read: dict[Path, Kubeconfig]) -> tuple[Path, ...]:
+    files = {loaded.path.absolute(), *read}
+    for path, parsed in read.items():
+        files.update(parsed.files([one.context for one in clusters if one.kubeconfig == path]))
+    if any(cluster.kubeconfig is None for cluster in clusters):
+        files.update(in_cluster_files())
+    return tuple(sorted(files))

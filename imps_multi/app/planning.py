@@ -1,0 +1,86 @@
+"""Collects a plan from a service that observes: what each cluster's book says is due."""
+
+from collections.abc import Iterable
+
+from imps_multi.actors.service import Service
+from imps_multi.actors.station import Station
+from imps_multi.model.names import UNWANTED_SINCE_ANNOTATION
+from imps_multi.model.plan_result import PlannedWrite, PlanProblem, PlanResult
+from imps_multi.model.status import ServiceStatus
+from imps_multi.model.target_plan import Create, Delete, TargetPlan, Update, Wish
+
+
+def collect(service: Service) -> PlanResult:
+    """Return what a run would write now, held sets included."""
+    status = service.reporter.compute()
+    stations = service.setting.stations.values()
+    held = frozenset[Wish]().union(*(one.members for one in service.braker.held.value))
+    writes = [planned for station in stations for planned in _writes(station)]
+    writes += [_held(wish) for wish in held]
+    return PlanResult(
+        writes=sorted(writes),
+        problems=list(_problems(status)),
+        unreachable=[view.name for view in status.clusters if view.state not in ("Up", "Paused")],
+        targets=sum(view.targets.desired for view in status.clusters),
+        in_sync=sum(view.targets.in_sync for view in status.clusters),
+    )
+
+
+def _writes(station: Station) -> Iterable[PlannedWrite]:
+    now = station.setting.clock()
+    for namespace in sorted(station.book.writing):
+        for plan in station.book.writes(namespace, now=now):
+            yield PlannedWrite(
+                cluster=station.name,
+                namespace=plan.namespace,
+                secret=plan.name,
+                policy=plan.policy or "",
+                operation=_operation(plan),
+                why=plan.why,
+            )
+
+
+def _operation(plan: TargetPlan) -> str:
+    match plan.write:
+        case Create():
+            return "create"
+        case Delete():
+            return "delete"
+        case Update(annotations=annotations, labels=labels):
+            if any(key == UNWANTED_SINCE_ANNOTATION and value for key, value in annotations):
+                return "mark"
+            return "release" if labels and all(value is None for _, value in labels) else "update"
+        case None:
+            return "none"
+
+
+def _held(wish: Wish) -> PlannedWrite:
+    why = f"would lose {', '.join(wish.loses)}" if wish.loses else "no longer wanted"
+    return PlannedWrite(
+        cluster=wish.cluster,
+        namespace=wish.namespace,
+        secret=wish.secret,
+        policy=wish.policy,
+        operation="update" if wish.loses else "delete",
+        why=f"{why}; held until it is approved",
+        held=True,
+    )
+
+
+def _problems(status: ServiceStatus) -> Iterable[PlanProblem]:
+    for problem in status.hub.problems:
+        yield PlanProblem("hub", "NotWhole", f"{problem.file}:{problem.line}:{problem.column}: {problem.message}")
+    for cluster in status.clusters:
+        if cluster.reason:
+            yield PlanProblem(f"cluster {cluster.name}", cluster.reason, cluster.message)
+    for credential in status.credentials:
+        if credential.reason:
+            subject = f"source {credential.namespace}/{credential.name}"
+            yield PlanProblem(subject, credential.reason, credential.message)
+    for policy in status.policies:
+        for condition in policy.status.conditions:
+            if condition.type == "Ready" and condition.reason in _SPEC_REASONS:
+                yield PlanProblem(f"policy {policy.name}", condition.reason, condition.message)
+
+
+_SPEC_REASONS = frozenset({"InvalidSpec", "SourceNotAllowed", "SourceError", "Conflict", "DeletionHeld"})
