@@ -4,20 +4,34 @@ Blocking; called at start, by ``validate`` and by the reload in a thread. Relati
 ``${NAME}`` in a string comes from the environment, and ``$$`` is a dollar.
 """
 
-import re
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from msgspec import Struct
 from pydantic import BaseModel, ValidationError
 
-from imps_multi.config.model import RESERVED, Configuration, unsupported
+from imps_multi.config.environment import expanded
+from imps_multi.config.model import Configuration
+from imps_multi.config.unsupported import RESERVED, unsupported
 from imps_multi.marked_yaml import Document, Unreadable, documents
+from imps_multi.model.fields import join, near_field
 from imps_multi.model.hub import Place
 
-_REFERENCE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)\}|)")
+Step = str | int
+_MESSAGES: Final = {
+    "missing": "is required",
+    "model_type": "must be a mapping",
+    "dict_type": "must be a mapping",
+    "list_type": "must be a list",
+    "string_type": "must be a text; put it in quotes",
+    "path_type": "must be a text; put it in quotes",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+}
+"""What is said instead of pydantic's own words, by the kind of its error."""
 
 
 class ConfigProblem(Struct, frozen=True, order=True):
@@ -59,14 +73,19 @@ def load(path: Path, environment: Mapping[str, str]) -> Loaded:
         InvalidConfiguration: with every problem.
     """
     document = _document(path)
-    value, problems = _expand(document, environment)
-    configuration = _validate(value, document, problems)
-    if configuration is None or problems:
-        raise InvalidConfiguration(problems)
-    later = [ConfigProblem(document.place(where), where, message) for where, message in unsupported(configuration)]
-    if later:
-        raise InvalidConfiguration(later)
+    found: list[tuple[tuple[Step, ...], str]] = []
+    value = expanded(document.value, environment, found)
+    found += unsupported(value)
+    configuration, errors = _validate(value)
+    known = {steps for steps, _ in found}
+    found += [(steps, message) for steps, message in errors if steps not in known]
+    if configuration is None or found:
+        raise InvalidConfiguration(_placed(document, steps, message) for steps, message in found)
     return Loaded(_resolved(configuration, path.absolute().parent), document, path)
+
+
+def _placed(document: Document, steps: Sequence[Step], message: str) -> ConfigProblem:
+    return ConfigProblem(document.place(steps), _path(steps) or "(file)", message)
 
 
 def _document(path: Path) -> Document:
@@ -85,61 +104,25 @@ def _document(path: Path) -> Document:
     return found[0]
 
 
-def _expand(document: Document, environment: Mapping[str, str]) -> tuple[Any, list[ConfigProblem]]:
-    problems: list[ConfigProblem] = []
-
-    def text(value: str, path: str) -> str:
-        def one(match: re.Match[str]) -> str:
-            name = match[1]
-            if match[0] == "$$":
-                return "$"
-            if name is None:
-                return "$"
-            if name not in environment:
-                problems.append(ConfigProblem(document.place(path), path, f"environment variable {name} is not set"))
-            return environment.get(name, "")
-
-        return _REFERENCE.sub(one, value)
-
-    def walk(value: Any, path: str) -> Any:
-        match value:
-            case str():
-                return text(value, path)
-            case dict():
-                return {key: walk(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()}
-            case list():
-                return [walk(item, f"{path}[{index}]") for index, item in enumerate(value)]
-            case _:
-                return value
-
-    return walk(document.value, ""), problems
-
-
-def _validate(value: Any, document: Document, problems: list[ConfigProblem]) -> Configuration | None:
-    reserved = [key for key in value if key in RESERVED]
-    problems += [ConfigProblem(document.place(key), key, "is not supported by this version") for key in reserved]
+def _validate(value: Mapping[str, Any]) -> tuple[Configuration | None, list[tuple[tuple[Step, ...], str]]]:
     try:
-        return Configuration.model_validate({key: item for key, item in value.items() if key not in reserved})
+        given = {key: item for key, item in value.items() if key not in RESERVED}
+        return Configuration.model_validate(given, by_alias=True, by_name=False), []
     except ValidationError as error:
-        for one in error.errors(include_url=False, include_input=False):
-            path = _path(one["loc"])
-            problems.append(ConfigProblem(document.place(path), path or "(file)", _message(one)))
-        return None
+        return None, [(one["loc"], _message(one)) for one in error.errors(include_url=False, include_input=False)]
 
 
 def _message(error: Any) -> str:
     kind, loc = error["type"], error["loc"]
     if kind == "extra_forbidden":
         known = _fields_at(Configuration, loc[:-1])
-        close = get_close_matches(str(loc[-1]), known, n=1, cutoff=0.6)
-        hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(sorted(known))}"
+        near = near_field(str(loc[-1]), known)
+        hint = f"did you mean {near}?" if near is not None else f"known here: {', '.join(sorted(known))}"
         return f"unknown field ({hint})"
-    if kind == "missing":
-        return "is required"
     if kind == "value_error":
         return str(error["ctx"]["error"])
     message: str = error["msg"]
-    return message[0].lower() + message[1:]
+    return _MESSAGES.get(kind) or message.replace("Input should be", "must be")
 
 
 def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
@@ -162,10 +145,10 @@ def _models(annotation: Any) -> Iterable[type[BaseModel]]:
         yield from _models(inner)
 
 
-def _path(loc: Iterable[int | str]) -> str:
+def _path(steps: Iterable[Step]) -> str:
     path = ""
-    for step in loc:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    for step in steps:
+        path = f"{path}[{step}]" if isinstance(step, int) else join(path, step)
     return path
 
 

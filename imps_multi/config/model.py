@@ -1,7 +1,7 @@
 """The configuration file as pydantic models: what may be written, and its defaults.
 
 Nothing is read here; ``load`` feeds these with the parsed file and turns their errors into places. Field names are the
-file's. What this version does not do yet is refused by name in ``unsupported``.
+file's. What this version does not do yet is refused by ``unsupported``.
 """
 
 from pathlib import Path
@@ -10,14 +10,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from imps_multi.config.checks import Address, Labels, Mark, SecretNameText, Text
 from imps_multi.config.duration import Duration
 
 Name = Annotated[str, Field(min_length=1, max_length=253)]
-HubName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
-"""A hub's id is a label value."""
 Percent = Annotated[float, Field(ge=0, le=100)]
 Count = Annotated[int, Field(ge=0)]
-Labels = dict[str, str]
+Globs = list[Text]
 
 
 class Part(BaseModel):
@@ -29,11 +28,11 @@ class Part(BaseModel):
 class HubConfig(Part):
     """Where policies and source Secrets are read from."""
 
-    id: HubName = Field(description="The ownership mark on every written Secret. Keep it when the hub is rebuilt.")
-    previous_ids: list[HubName] = Field(default=[], alias="previousIDs", description="Hubs whose Secrets are ours too.")
+    id: Mark = Field(description="The ownership mark on every written Secret. Keep it when the hub is rebuilt.")
+    previous_ids: list[Mark] = Field(default=[], alias="previousIDs", description="Hubs whose Secrets are ours too.")
     directory: Path | None = Field(default=None, description="A directory of manifests.")
     state_directory: Path | None = Field(default=None, description="The state store; default in $XDG_STATE_HOME.")
-    former_secret_names: list[Name] = Field(default=[], description="Target names used in the past.")
+    former_secret_names: list[SecretNameText] = Field(default=[], description="Target names used in the past.")
     kubeconfig: Path | None = Field(default=None, description="A Kubernetes cluster that has the CRD.")
     context: str | None = Field(default=None, description="The context in that kubeconfig.")
     in_cluster: bool = Field(default=False, description="The cluster that this runs in.")
@@ -50,38 +49,42 @@ class HubConfig(Part):
 class Overridable(Part):
     """Settings of a cluster that ``defaults`` and ``overrides`` may set too; None is not set."""
 
-    requests_per_second: Annotated[float, Field(gt=0)] | None = None
-    burst: Annotated[int, Field(ge=1)] | None = None
-    max_in_flight: Annotated[int, Field(ge=1, le=256)] | None = None
-    request_timeout: Duration | None = None
-    connectivity: Literal["always", "intermittent"] | None = None
+    requests_per_second: Annotated[float, Field(gt=0)] | None = Field(default=None, description="On average; 200.")
+    burst: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Requests at once; 400.")
+    max_in_flight: Annotated[int, Field(ge=1, le=256)] | None = Field(default=None, description="Unanswered; 16.")
+    request_timeout: Duration | None = Field(default=None, description="For one request; 30s.")
+    connectivity: Literal["always", "intermittent"] | None = Field(
+        default=None, description="Whether a cluster's absence makes a policy not Ready; always."
+    )
 
 
 class ClusterOptions(Overridable):
     """Everything that can be said of one cluster beside how to reach it."""
 
-    labels: Labels = {}
-    paused: bool | None = None
-    observe: bool | None = None
-    decommission: bool | None = None
+    labels: Labels = Field(default={}, description="For policies to select by.")
+    paused: bool | None = Field(default=None, description="Read, never written.")
+    observe: bool | None = Field(default=None, description="Everything computed and reported, nothing written.")
+    decommission: bool | None = Field(default=None, description="Remove everything of ours (not in this version).")
 
 
 class Override(ClusterOptions):
     """Settings for some of an entry's contexts; later ones win."""
 
-    contexts: Annotated[list[str], Field(min_length=1)]
+    contexts: Annotated[Globs, Field(min_length=1, description="Globs of context names.")]
 
 
 class ClusterEntry(ClusterOptions):
     """One entry of the fleet: many contexts of one file, one context under a name, or the cluster this runs in."""
 
-    kubeconfig: Path | None = None
-    contexts: Annotated[list[str], Field(min_length=1)] | None = None
-    exclude_contexts: list[str] = []
-    overrides: list[Override] = []
-    name: Name | None = None
-    context: str | None = None
-    in_cluster: bool = False
+    kubeconfig: Path | None = Field(default=None, description="Files are never merged with one another.")
+    contexts: Annotated[Globs, Field(min_length=1)] | None = Field(
+        default=None, description="Globs; each matching context becomes a cluster named after it."
+    )
+    exclude_contexts: Globs = Field(default=[], description="Globs of contexts to leave out.")
+    overrides: list[Override] = Field(default=[], description="Settings for some of the contexts; later ones win.")
+    name: Name | None = Field(default=None, description="The name of a single cluster.")
+    context: Text | None = Field(default=None, description="The context of a single cluster.")
+    in_cluster: bool = Field(default=False, description="The cluster that this runs in.")
 
     @model_validator(mode="after")
     def _one_form(self) -> "ClusterEntry":
@@ -104,42 +107,56 @@ class ClusterEntry(ClusterOptions):
 class AmbientIdentity(Part):
     """Whose source Secrets may use the process's own cloud identity."""
 
-    namespaces: list[str] | None = None
-    role_arns: list[str] = Field(default=["*"], alias="roleARNs")
+    namespaces: Globs | None = Field(default=None, description="Hub namespaces; a directory hub's may.")
+    role_arns: Globs = Field(default=["*"], alias="roleARNs", description="Roles that may be assumed with it.")
 
 
 class Sources(Part):
     """What source Secrets may do."""
 
-    namespaces: list[str] = Field(default=["*"], description="Hub namespaces whose Secrets policies may name.")
+    namespaces: Globs = Field(default=["*"], description="Hub namespaces whose Secrets policies may name.")
     ambient_identity: AmbientIdentity = AmbientIdentity()
-    endpoints: list[str] = Field(default=[], description="Host globs that a source's own endpoint URLs may name.")
+    endpoints: Globs = Field(default=[], description="Host globs that a source's own endpoint URLs may name.")
 
 
 class Limits(Part):
-    """One of the brake's limits."""
+    """One of the brake's limits: held if the wishes are more than the larger figure."""
 
     max_delete_percent: Percent
     max_delete_at_least: Count
 
 
+class PerClusterLimits(Limits):
+    """The brake per policy and cluster."""
+
+    max_delete_percent: Percent = 25
+    max_delete_at_least: Count = 10
+
+
+class FleetLimits(Limits):
+    """The brake over all clusters."""
+
+    max_delete_percent: Percent = 5
+    max_delete_at_least: Count = 50
+
+
 class SafetyConfig(Part):
     """The brake."""
 
-    per_cluster: Limits = Limits(max_delete_percent=25, max_delete_at_least=10)
-    fleet: Limits = Limits(max_delete_percent=5, max_delete_at_least=50)
-    max_new_targets: Count = 0
+    per_cluster: PerClusterLimits = PerClusterLimits()
+    fleet: FleetLimits = FleetLimits()
+    max_new_targets: Count = Field(default=0, description="0: no limit (the only value in this version).")
 
 
 class Telemetry(Part):
     """What is seen from outside."""
 
-    metrics_address: str = "127.0.0.1:8080"
-    health_address: str = "127.0.0.1:8081"
-    status_address: str = "127.0.0.1:8082"
+    metrics_address: Address = "127.0.0.1:8080"
+    health_address: Address = "127.0.0.1:8081"
+    status_address: Address = "127.0.0.1:8082"
     log_format: Literal["auto", "json", "console"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    audit_log: str = ""
+    audit_log: str = Field(default="", description='"" for none, stdout, or a path; one JSON line per write.')
 
 
 class Coordination(Part):
@@ -152,29 +169,10 @@ class Configuration(Part):
     """The whole file."""
 
     hub: HubConfig
-    clusters: list[ClusterEntry] = []
+    clusters: list[ClusterEntry] = Field(description="The fleet.")
     defaults: Overridable = Overridable()
-    default_clusters: list[str] = []
+    default_clusters: Globs = Field(default=[], description="For policies that name no clusters.")
     sources: Sources = Sources()
     safety: SafetyConfig = SafetyConfig()
     telemetry: Telemetry = Telemetry()
     coordination: Coordination = Coordination()
-
-
-RESERVED = frozenset({"discovery", "network", "verification"})
-"""Names at the top that a later version will take."""
-
-
-def unsupported(configuration: Configuration) -> list[tuple[str, str]]:
-    """Return what is valid but not done by this version: (path, what to do)."""
-    found = []
-    if configuration.hub.directory is None:
-        found.append(("hub", "a hub in a cluster is not supported by this version; use hub.directory"))
-    if configuration.coordination.mode != "single":
-        found.append(("coordination.mode", "only single is supported by this version"))
-    if configuration.safety.max_new_targets:
-        found.append(("safety.maxNewTargets", "is not supported by this version; leave it 0"))
-    for index, entry in enumerate(configuration.clusters):
-        if entry.decommission or any(override.decommission for override in entry.overrides):
-            found.append((f"clusters[{index}].decommission", "is not supported by this version"))
-    return found

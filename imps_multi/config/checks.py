@@ -1,0 +1,51 @@
+"""Checks of single values in a configuration file, each with a message that says what to write.
+
+Pure; used by ``model`` alone.
+"""
+
+import re
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+
+from imps_multi.model.validity import dns_subdomain_problem, label_key_problem, label_value_problem
+
+LARGEST_PORT: Final = 65535
+_ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[\w.-]*):(?P<port>[0-9]{1,5})")
+
+
+def _mark(value: str) -> str:
+    problem = "must not be empty" if not value else label_value_problem(value)
+    if problem is not None:
+        raise ValueError(f"cannot be the value of a label, which it becomes: {problem}")
+    return value
+
+
+def _secret_name(value: str) -> str:
+    if (problem := dns_subdomain_problem(value)) is not None:
+        raise ValueError(f"cannot be the name of a Secret: it {problem}")
+    return value
+
+
+def _labels(value: dict[str, str]) -> dict[str, str]:
+    for key, text in value.items():
+        if (problem := label_key_problem(key)) is not None:
+            raise ValueError(f'the key "{key}" is not valid: {problem}')
+        if (problem := label_value_problem(text)) is not None:
+            raise ValueError(f'the value of "{key}" is not valid: {problem}')
+    return value
+
+
+def _address(value: str) -> str:
+    found = _ADDRESS.fullmatch(value)
+    if value and (found is None or int(found["port"]) > LARGEST_PORT):
+        raise ValueError('must be host:port, :port or [IPv6]:port, or "" for none')
+    return value
+
+
+Text = Annotated[str, Field(min_length=1)]
+Mark = Annotated[str, AfterValidator(_mark)]
+"""A hub's id: it becomes a label's value."""
+SecretNameText = Annotated[str, AfterValidator(_secret_name)]
+Labels = Annotated[dict[str, str], AfterValidator(_labels)]
+Address = Annotated[str, AfterValidator(_address)]

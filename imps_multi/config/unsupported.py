@@ -1,0 +1,46 @@
+"""What may be written into a configuration file one day, and is refused by this version.
+
+Pure. Looks at the file as parsed, before it is validated, so that these problems are told together with all others.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+RESERVED: Final = ("discovery", "network", "verification")
+"""Names at the top that a later version will take."""
+LATER: Final = "is not supported by this version"
+Step = str | int
+
+
+def unsupported(value: Mapping[str, Any]) -> Iterator[tuple[tuple[Step, ...], str]]:
+    """Yield the path of each, and what to do."""
+    for name in RESERVED:
+        if name in value:
+            yield (name,), f"{LATER}; take it away"
+    hub = _part(value, "hub")
+    if hub.get("kubeconfig") is not None:
+        yield ("hub", "kubeconfig"), f"a hub in a cluster {LATER}; use hub.directory"
+    if hub.get("inCluster"):
+        yield ("hub", "inCluster"), f"a hub in a cluster {LATER}; use hub.directory"
+    if _part(value, "coordination").get("mode") in {"leader", "sharded"}:
+        yield ("coordination", "mode"), f"{LATER}; only single is"
+    if _part(value, "safety").get("maxNewTargets"):
+        yield ("safety", "maxNewTargets"), f"{LATER}; leave it 0"
+    yield from _decommissioned(value.get("clusters"))
+
+
+def _decommissioned(clusters: object) -> Iterator[tuple[tuple[Step, ...], str]]:
+    for index, entry in enumerate(clusters if isinstance(clusters, list) else []):
+        if not isinstance(entry, Mapping):
+            continue
+        if entry.get("decommission"):
+            yield ("clusters", index, "decommission"), f"{LATER}; take it away"
+        overrides = entry.get("overrides")
+        for number, override in enumerate(overrides if isinstance(overrides, list) else []):
+            if isinstance(override, Mapping) and override.get("decommission"):
+                yield ("clusters", index, "overrides", number, "decommission"), f"{LATER}; take it away"
+
+
+def _part(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = value.get(name)
+    return part if isinstance(part, Mapping) else {}
