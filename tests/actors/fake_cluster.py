@@ -1,0 +1,615 @@
+"""A target cluster in memory: what ``ports.ClusterClient`` talks to, with a switch for everything that can go wrong.
+
+It behaves as an API server does where actors can tell: one growing resourceVersion, preconditions, lists and watch
+streams, bodies read as JSON. Every call is bounded in time, as the port promises. ``requests`` logs what was asked.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from imps_multi.model.digest import text_digest
+from imps_multi.model.dockerconfig import fingerprint
+from imps_multi.model.fleet import ClusterSettings
+from imps_multi.model.names import (
+    DOCKERCONFIGJSON_KEY,
+    OUR_ANNOTATIONS,
+    OUR_LABELS,
+    ClusterName,
+    NamespaceName,
+    SecretName,
+    Uid,
+)
+from imps_multi.model.observed import (
+    Marks,
+    NamespaceGone,
+    NamespaceRecord,
+    NamespaceSeen,
+    NamespacesReplaced,
+    SecretGone,
+    SecretSeen,
+    SecretsReplaced,
+    SeenSecret,
+    WatchEvent,
+)
+from imps_multi.ports import (
+    AlreadyExists,
+    Conflict,
+    FleetMember,
+    Forbidden,
+    Gone,
+    Invalid,
+    NamespaceTerminating,
+    NotFound,
+    PortError,
+    Reason,
+    Resume,
+    ServerVersion,
+    Throttled,
+    Transient,
+    Unauthorized,
+    Watched,
+    WatchNamespaces,
+    WatchSecrets,
+    Written,
+)
+
+PROBE_LIMIT = 2.0
+SILENCE = 150.0
+WRITES = frozenset({"create", "replace", "patch", "delete"})
+Where = tuple[str, str]
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request: when it came, what was asked, and how it was answered ('' while it was not)."""
+
+    at: float
+    verb: str
+    namespace: str = ""
+    name: str = ""
+    result: str = ""
+
+
+@dataclass(slots=True)
+class Stream:
+    """One open watch: what is still to be sent, and how it is to end."""
+
+    watched: Watched
+    backlog: list[tuple[int, WatchEvent]] = field(default_factory=list)
+    end: PortError | None = None
+    closed: bool = False
+    stirred: anyio.Event = field(default_factory=anyio.Event)
+
+    def stir(self) -> None:
+        """Wake whoever reads the stream."""
+        self.stirred.set()
+        self.stirred = anyio.Event()
+
+
+class FakeCluster:
+    """One cluster. Switches may be turned at any time; ``change`` wakes what waits for one."""
+
+    def __init__(self, name: str = "a", *, uid: str = "", namespaces: tuple[str, ...] = ()) -> None:
+        self.name = name
+        self.uid = Uid(uid or f"cluster-{name}")
+        self.version = 100
+        self.oldest = 0
+        self.namespaces: dict[str, NamespaceRecord] = {}
+        self.secrets: dict[Where, Json] = {}
+        self.named_by: dict[Where, str] = {}
+        """Who in a namespace names a Secret."""
+        self.requests: list[Request] = []
+        self.streams: list[Stream] = []
+        self.open_clients = 0
+        self.in_flight = 0
+        self.refusing: Callable[[], PortError] | None = None
+        """Every call is answered so."""
+        self.hanging = False
+        """Nothing is answered, on new connections or old; what was under way goes on afterwards."""
+        self.silent = False
+        """Streams stay open and tell nothing; what happens meanwhile is never told on them."""
+        self.latency = 0.0
+        self.forbidden: set[str] = set()
+        """Secret names that the role does not name: create alone is allowed."""
+        self.losing_answers = 0
+        """So many writes are made, and their answers lost."""
+        self.write_error: Callable[[str, str], PortError | None] = lambda _namespace, _name: None
+        self.connect_error: Callable[[], Exception] | None = None
+        self._history: list[tuple[int, Watched, WatchEvent]] = []
+        self._changed = anyio.Event()
+        self._uids = 0
+        for namespace in namespaces:
+            self.add_namespace(namespace)
+
+    # what people do in the cluster
+
+    def add_namespace(
+        self, name: str, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None
+    ) -> None:
+        """Create a namespace, or change its labels and annotations."""
+        record = NamespaceRecord(
+            name=NamespaceName(name),
+            resource_version=self._next(),
+            labels=tuple(sorted((labels or {}).items())),
+            annotations=tuple(sorted((annotations or {}).items())),
+        )
+        self._see(name, record)
+
+    def terminate(self, name: str) -> None:
+        """Begin to delete a namespace: nothing can be created in it any more."""
+        old = self.namespaces[name]
+        record = NamespaceRecord(old.name, self._next(), old.labels, old.annotations, terminating=True)
+        self._see(name, record)
+
+    def remove_namespace(self, name: str) -> None:
+        """End a namespace's deletion: it is gone, and all in it."""
+        for namespace, secret in [where for where in self.secrets if where[0] == name]:
+            self.remove(namespace, secret)
+        del self.namespaces[name]
+        self._tell(WatchNamespaces(), NamespaceGone(NamespaceName(name), self._next()))
+
+    def put(self, namespace: str, name: str, **content: Any) -> Json:
+        """Write a Secret as somebody else would: a foreign one where nothing else is said."""
+        metadata = {"name": name, "namespace": namespace, **content.pop("metadata", {})}
+        old = self.secrets.get((namespace, name))
+        body = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson", "data": {}}
+        return self._store({**body, **content, "metadata": metadata}, old)
+
+    def edit(self, namespace: str, name: str, change: Callable[[Json], None]) -> None:
+        """Change a Secret by hand."""
+        old = self.secrets[namespace, name]
+        new: Json = json.loads(json.dumps(old))
+        change(new)
+        self._store(new, old)
+
+    def remove(self, namespace: str, name: str) -> None:
+        """Delete a Secret by hand."""
+        del self.secrets[namespace, name]
+        event = SecretGone(NamespaceName(namespace), SecretName(name), self._next())
+        self._tell(WatchSecrets(SecretName(name)), event)
+
+    # switches
+
+    def change(self) -> None:
+        """Let everything that waits look at the switches again."""
+        self._changed.set()
+        self._changed = anyio.Event()
+        for stream in self.streams:
+            stream.stir()
+
+    def freeze(self) -> None:
+        """Stop answering: what is under way hangs too."""
+        self.hanging = True
+        self.change()
+
+    def thaw(self) -> None:
+        """Go on as if nothing had been."""
+        self.hanging = self.silent = False
+        self.refusing = None
+        self.change()
+
+    def go_down(self) -> None:
+        """Refuse connections, and cut those that are open."""
+        self.fail(lambda: Transient(f"{self.name}: connection refused"))
+
+    def fail(self, why: Callable[[], PortError]) -> None:
+        """Answer every call so, and cut what is open."""
+        self.refusing = why
+        self.cut()
+
+    def cut(self) -> None:
+        """Cut every stream."""
+        for stream in self.streams:
+            stream.end = Transient(f"{self.name}: the stream was cut")
+        self.change()
+
+    def expire(self) -> None:
+        """Forget the past: a watch that asks for it gets a 410, and the open ones end."""
+        self.oldest = self.version
+        self._history.clear()
+        for stream in self.streams:
+            stream.end = Gone(f"{self.name}: too old")
+        self.change()
+
+    def close_streams(self) -> None:
+        """End every stream properly, as a server does every few minutes."""
+        for stream in self.streams:
+            stream.closed = True
+        self.change()
+
+    # what tests look at
+
+    @property
+    def writes(self) -> list[Request]:
+        """Every write that was asked for, however it was answered."""
+        return [one for one in self.requests if one.verb in WRITES]
+
+    def lists(self, watched: str) -> int:
+        """Return how many whole lists were made of namespaces, or of a Secret name."""
+        return sum(1 for one in self.requests if one.verb == "list" and one.name == watched)
+
+    def config(self, namespace: str, name: str) -> Mapping[str, Json]:
+        """Return the ``auths`` of a Secret."""
+        data = self.secrets[namespace, name]["data"][DOCKERCONFIGJSON_KEY]
+        auths: Mapping[str, Json] = json.loads(b64decode(data))["auths"]
+        return auths
+
+    def passwords(self, registry: str, name: str = "pull") -> dict[str, str]:
+        """Return what each namespace holds for a registry."""
+        return {
+            namespace: self.config(namespace, name)[registry]["password"]
+            for namespace, secret in sorted(self.secrets)
+            if secret == name and registry in self.config(namespace, name)
+        }
+
+    def member(self, *, name: str = "", fingerprint: str = "", **settings: Any) -> FleetMember:
+        """Return the cluster as a configured one."""
+        own = ClusterSettings(name=ClusterName(name or self.name), **settings)
+        return FleetMember(
+            settings=own, server=f"https://{self.name}", fingerprint=fingerprint or self.name, connect=self._connect
+        )
+
+    async def _connect(self) -> "FakeClient":
+        await checkpoint()
+        if self.connect_error is not None:
+            raise self.connect_error()
+        return FakeClient(self)
+
+    # the server's side
+
+    def create(self, namespace: str, body: Json) -> Json:
+        """POST."""
+        name = body["metadata"]["name"]
+        self._check_namespace(namespace, creating=True)
+        if (namespace, name) in self.secrets:
+            raise AlreadyExists(f"{namespace}/{name} is there")
+        return self._store(body, None)
+
+    def replace(self, namespace: str, name: str, body: Json) -> Json:
+        """PUT."""
+        old = self._checked(namespace, name, body)
+        if body["type"] != old["type"]:
+            raise Invalid("type is immutable")
+        return self._store(body, old)
+
+    def patch(self, namespace: str, name: str, body: Json) -> Json:
+        """PATCH with a JSON merge patch."""
+        old = self._checked(namespace, name, body)
+        merged = merge(json.loads(json.dumps(old)), body)
+        return self._store(merged, old)
+
+    def delete(self, namespace: str, name: str, uid: str, version: int) -> None:
+        """DELETE with both preconditions."""
+        self._check_name(name)
+        old = self.secrets.get((namespace, name))
+        if old is None:
+            return
+        if (old["metadata"]["uid"], old["metadata"]["resourceVersion"]) != (uid, str(version)):
+            raise Conflict("the preconditions do not hold")
+        self.remove(namespace, name)
+
+    def picture(self, watched: Watched) -> WatchEvent:
+        """Return everything of a kind."""
+        if isinstance(watched, WatchNamespaces):
+            return NamespacesReplaced(tuple(self.namespaces.values()), self.version)
+        found = tuple(
+            (NamespaceName(space), seen(secret))
+            for (space, name), secret in self.secrets.items()
+            if name == watched.name
+        )
+        return SecretsReplaced(watched.name, found, self.version)
+
+    def since(self, watched: Watched, version: int) -> list[tuple[int, WatchEvent]]:
+        """Return what happened after a version."""
+        if version < self.oldest:
+            raise Gone(f"{version} is too old")
+        return [(at, event) for at, what, event in self._history if what == watched and at > version]
+
+    async def answer(self, limit: float) -> None:
+        """Wait as long as the switches say; raise what they say."""
+        try:
+            with anyio.fail_after(limit):
+                await checkpoint()
+                if self.latency:
+                    await anyio.sleep(self.latency)
+                while self.hanging and self.refusing is None:
+                    await self._changed.wait()
+        except TimeoutError:
+            raise Transient(f"{self.name}: no answer", reason=Reason.TIMEOUT) from None
+        if self.refusing is not None:
+            raise self.refusing()
+
+    def allow(self, name: str) -> None:
+        """Let the role name a Secret."""
+        self.forbidden.discard(name)
+
+    def _check_namespace(self, namespace: str, *, creating: bool = False) -> None:
+        record = self.namespaces.get(namespace)
+        if record is None:
+            raise NotFound(f"namespace {namespace}")
+        if creating and record.terminating:
+            raise NamespaceTerminating(f"namespace {namespace}")
+
+    def _check_name(self, name: str) -> None:
+        if name in self.forbidden:
+            raise Forbidden(f"secrets {name!r} is forbidden")
+
+    def check_watch(self, watched: Watched) -> None:
+        """Refuse what the role does not name."""
+        if isinstance(watched, WatchSecrets):
+            self._check_name(watched.name)
+
+    def _checked(self, namespace: str, name: str, body: Json) -> Json:
+        self._check_name(name)
+        self._check_namespace(namespace)
+        old = self.secrets.get((namespace, name))
+        if old is None:
+            raise NotFound(f"{namespace}/{name}")
+        if body["metadata"]["resourceVersion"] != old["metadata"]["resourceVersion"]:
+            raise Conflict("the object has been modified")
+        return old
+
+    def _store(self, body: Json, old: Json | None) -> Json:
+        metadata = body["metadata"]
+        namespace, name = metadata["namespace"], metadata["name"]
+        for value in body.get("data", {}).values():
+            b64decode(value, validate=True)
+        metadata["uid"] = old["metadata"]["uid"] if old is not None else self._new_uid()
+        if old is not None and without_version(body) == without_version(old):
+            return old
+        metadata["resourceVersion"] = str(self._next())
+        self.secrets[namespace, name] = body
+        event = SecretSeen(NamespaceName(namespace), SecretName(name), seen(body))
+        self._tell(WatchSecrets(SecretName(name)), event)
+        return body
+
+    def _see(self, name: str, record: NamespaceRecord) -> None:
+        new = name not in self.namespaces
+        self.namespaces[name] = record
+        live = NamespaceRecord(
+            record.name,
+            record.resource_version,
+            record.labels,
+            record.annotations,
+            record.terminating,
+            wall_now() if new else 0.0,
+        )
+        self._tell(WatchNamespaces(), NamespaceSeen(live))
+
+    def _tell(self, watched: Watched, event: WatchEvent) -> None:
+        self._history.append((self.version, watched, event))
+        for stream in self.streams:
+            if stream.watched == watched and not self.silent:
+                stream.backlog.append((self.version, event))
+                stream.stir()
+
+    def _next(self) -> int:
+        self.version += 1
+        return self.version
+
+    def _new_uid(self) -> str:
+        self._uids += 1
+        return f"{self.uid}-{self._uids}"
+
+
+class FakeClient:
+    """The client of a ``FakeCluster``."""
+
+    def __init__(self, cluster: FakeCluster, request_timeout: float = 30.0) -> None:
+        self._cluster = cluster
+        self._limit = request_timeout
+        self._closed = False
+        self._last_byte_at = anyio.current_time()
+        cluster.open_clients += 1
+
+    @property
+    def last_byte_at(self) -> float:
+        """When the last answer came."""
+        return self._last_byte_at
+
+    async def probe(self) -> ServerVersion:
+        """GET /version."""
+        with self._request("probe"):
+            await self._cluster.answer(PROBE_LIMIT)
+            return ServerVersion("v1.34.0")
+
+    async def identity(self) -> Uid:
+        """Return the UID of kube-system."""
+        with self._request("identity"):
+            await self._cluster.answer(self._limit)
+            return self._cluster.uid
+
+    async def watch(self, watched: Watched, resume: Resume | None, emit: Callable[[WatchEvent], None]) -> Resume | None:
+        """Run one stream."""
+        name = watched.name if isinstance(watched, WatchSecrets) else "namespaces"
+        cluster = self._cluster
+        with self._request("watch" if resume else "list", name=name):
+            await cluster.answer(self._limit)
+            cluster.check_watch(watched)
+        stream = Stream(watched)
+        version = cluster.version
+        if resume is None:
+            emit(cluster.picture(watched))
+        else:
+            stream.backlog = cluster.since(watched, resume.resource_version)
+        cluster.streams.append(stream)
+        try:
+            return await self._follow(stream, version, emit)
+        finally:
+            cluster.streams.remove(stream)
+
+    async def create_secret(self, namespace: NamespaceName, body: bytes) -> Written:
+        """POST."""
+        content = json.loads(body)
+        name = content["metadata"]["name"]
+        return await self._write("create", namespace, name, lambda: self._cluster.create(namespace, content))
+
+    async def replace_secret(self, namespace: NamespaceName, name: SecretName, body: bytes) -> Written:
+        """PUT."""
+        content = json.loads(body)
+        return await self._write("replace", namespace, name, lambda: self._cluster.replace(namespace, name, content))
+
+    async def patch_secret(self, namespace: NamespaceName, name: SecretName, body: bytes) -> Written:
+        """PATCH."""
+        content = json.loads(body)
+        return await self._write("patch", namespace, name, lambda: self._cluster.patch(namespace, name, content))
+
+    async def delete_secret(
+        self, namespace: NamespaceName, name: SecretName, *, uid: Uid, resource_version: int
+    ) -> None:
+        """DELETE."""
+        cluster = self._cluster
+        await self._write("delete", namespace, name, lambda: cluster.delete(namespace, name, uid, resource_version))
+
+    async def references(self, namespace: NamespaceName, name: SecretName) -> str | None:
+        """Say who names the Secret."""
+        with self._request("references", namespace, name):
+            await self._cluster.answer(self._limit)
+            return self._cluster.named_by.get((namespace, name))
+
+    async def renew_credentials(self) -> None:
+        """Nothing to renew."""
+        await checkpoint()
+
+    async def aclose(self) -> None:
+        """Close."""
+        await checkpoint()
+        if not self._closed:
+            self._closed = True
+            self._cluster.open_clients -= 1
+
+    async def _write(self, verb: str, namespace: str, name: str, act: Callable[[], Json | None]) -> Written:
+        cluster = self._cluster
+        with self._request(verb, namespace, name):
+            await cluster.answer(self._limit)
+            if (error := cluster.write_error(namespace, name)) is not None:
+                raise error
+            stored = act() or {"metadata": {"uid": "", "resourceVersion": "0"}}
+            if cluster.losing_answers:
+                cluster.losing_answers -= 1
+                raise Transient("the answer was lost")
+            await cluster.answer(self._limit)
+        return Written(Uid(stored["metadata"]["uid"]), int(stored["metadata"]["resourceVersion"]))
+
+    async def _follow(self, stream: Stream, version: int, emit: Callable[[WatchEvent], None]) -> Resume | None:
+        cluster = self._cluster
+        while True:
+            self._heard()
+            while stream.backlog and not cluster.hanging:
+                version, event = stream.backlog.pop(0)
+                emit(event)
+            if stream.end is not None:
+                raise stream.end
+            if stream.closed:
+                return Resume(max(version, cluster.version))
+            with anyio.move_on_after(SILENCE if cluster.silent or cluster.hanging else 60.0):
+                await stream.stirred.wait()
+                continue
+            if cluster.silent or cluster.hanging:
+                return None
+
+    def _heard(self) -> None:
+        if not (self._cluster.hanging or self._cluster.silent):
+            self._last_byte_at = anyio.current_time()
+
+    @contextmanager
+    def _request(self, verb: str, namespace: str = "", name: str = "") -> Iterator[None]:
+        assert not self._closed
+        cluster = self._cluster
+        place = len(cluster.requests)
+        cluster.requests.append(Request(anyio.current_time(), verb, namespace, name))
+        cluster.in_flight += 1
+        result = "cancelled"
+        try:
+            yield
+            result = "ok"
+            self._heard()
+        except PortError as error:
+            result = type(error).__name__
+            raise
+        finally:
+            cluster.in_flight -= 1
+            cluster.requests[place] = Request(cluster.requests[place].at, verb, namespace, name, result)
+
+
+def seen(secret: Json) -> SeenSecret:
+    """Digest a Secret, as a watch does."""
+    metadata, data = secret["metadata"], secret.get("data", {})
+    content, registries = fingerprint(b64decode(data.get(DOCKERCONFIGJSON_KEY, "")))
+    return SeenSecret(
+        uid=Uid(metadata["uid"]),
+        resource_version=int(metadata["resourceVersion"]),
+        type=secret["type"],
+        content=content,
+        marks=Marks(
+            labels=_veiled(metadata.get("labels"), OUR_LABELS),
+            annotations=_veiled(metadata.get("annotations"), OUR_ANNOTATIONS),
+            foreign=bool(metadata.get("finalizers") or metadata.get("ownerReferences")),
+        ),
+        registries=registries,
+        foreign_keys=frozenset(data.keys() - {DOCKERCONFIGJSON_KEY}),
+        immutable=bool(secret.get("immutable")),
+    )
+
+
+def merge(target: Json, patch: Mapping[str, Any]) -> Json:
+    """Apply a JSON merge patch (RFC 7386)."""
+    for key, value in patch.items():
+        if value is None:
+            target.pop(key, None)
+        elif isinstance(value, dict):
+            below = target.get(key)
+            target[key] = merge(below if isinstance(below, dict) else {}, value)
+        else:
+            target[key] = value
+    return target
+
+
+def without_version(secret: Json) -> Json:
+    """Return a Secret without what the server itself counts."""
+    metadata = {key: value for key, value in secret["metadata"].items() if key != "resourceVersion"}
+    return {**secret, "metadata": metadata}
+
+
+def docker_config(**passwords: str) -> str:
+    """Return a docker config as base64 text; registries are named with ``_`` for a dot."""
+    auths = {name.replace("_", "."): {"username": "u", "password": word} for name, word in passwords.items()}
+    return b64encode(json.dumps({"auths": auths}).encode()).decode()
+
+
+EPOCH = 1_800_000_000.0
+
+
+def wall_now() -> float:
+    """Return the wall clock of a cluster: it never steps; 0 outside of a running loop, where nothing is live."""
+    try:
+        return EPOCH + anyio.current_time()
+    except anyio.NoEventLoopError:
+        return 0.0
+
+
+def unauthorized() -> PortError:
+    """Be a 401."""
+    return Unauthorized("the token is not known")
+
+
+def tls_failure() -> PortError:
+    """Be a certificate of somebody else."""
+    return Transient("certificate verify failed", reason=Reason.TLS)
+
+
+def throttled(seconds: float) -> Callable[[], PortError]:
+    """Be a 429."""
+    return lambda: Throttled("too many requests", retry_after=seconds)
+
+
+def _veiled(values: Mapping[str, str] | None, clear: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((key, value if key in clear else text_digest(value)) for key, value in (values or {}).items()))
