@@ -5,15 +5,23 @@ a write, so that the actor has nothing to decide.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from msgspec import Struct, structs
 
 from imps_multi.model.brake import Wishes
 from imps_multi.model.names import ClusterName, NamespaceName, PolicyName, SecretName, Uid
-from imps_multi.model.observed import SecretGone, SecretSeen, SecretsReplaced, SeenSecret, WatchEvent
-from imps_multi.model.observed_fold import Observed
-from imps_multi.model.ownership import Ours, owner
+from imps_multi.model.observed import (
+    NamespaceGone,
+    NamespaceRecord,
+    SecretGone,
+    SecretSeen,
+    SecretsReplaced,
+    SeenSecret,
+    WatchEvent,
+)
+from imps_multi.model.observed_fold import Observed, same_secret
+from imps_multi.model.ownership import Foreign, Ours, Owner, marked_whole, owner
 from imps_multi.model.plan import Gate, Planner
 from imps_multi.model.report import PolicyTally
 from imps_multi.model.tally import Tally, Where
@@ -62,33 +70,43 @@ class Book:
         self.writing: set[NamespaceName] = set()
         """Namespaces in which a write is due."""
         self.uid_changes = 0
-        self.wish_changes = 0
-        """Grows whenever what is wished away, or the number of our targets, changed."""
+        self._wish_changes = 0
         self._cache = cache
         self._remembered: dict[Uid, PolicyName] = {}
-        self._gate = Gate()
+        """What was seen as ours and does not say so itself any more."""
+        self._looks: dict[Where, float] = {}
+        self._gate = Gate(looks=self._looks)
         self._planner = Planner(view, cache, self._remembered, self._gate)
         self._wishes: dict[Where, Wish] = {}
-        self._looks: dict[Where, float] = {}
+        self._marked: set[Where] = set()
         self._look_delays: dict[Where, float] = {}
         self._failures: dict[Where, Failure] = {}
         self._contests: dict[Where, Contest] = {}
-        self._last_uid: dict[Where, Uid] = {}
+        self._lost: dict[Where, Uid] = {}
+        """Targets of ours that somebody else took away."""
         self._excluded: dict[NamespaceName, frozenset[PolicyName]] = {}
+        self._exclusions: Counter[PolicyName] = Counter()
 
     # facts come in
 
     def see(self, event: WatchEvent, *, now: float) -> list[Due]:
         """Take in what a watch saw."""
-        drifted = self._drift(event, now)
+        where = (event.namespace, event.name) if isinstance(event, (SecretSeen, SecretGone)) else None
+        was_in_sync = where is not None and self._in_sync(where)
+        before = self._known_of(event)
         touched = self.observed.apply(event)
-        if isinstance(event, SecretSeen):
-            self._remember(event.name, event.namespace, event.secret)
-        elif isinstance(event, SecretsReplaced):
+        if isinstance(event, SecretsReplaced):
             self.forbidden.pop(event.name, None)
-            for namespace, secret in self.observed.secrets(event.name).items():
-                self._remember(event.name, namespace, secret)
-        return [due for namespace in touched for due in self.look(namespace, now=now, urgent=drifted)]
+        elif isinstance(event, NamespaceGone):
+            for name in self.names:
+                self._lost.pop((event.name, name), None)
+        self._compare(before, event)
+        if where is None:
+            return [due for namespace in touched for due in self.look(namespace, now=now)]
+        if not touched:
+            return []
+        drifted = self._follow(where, now) if was_in_sync else False
+        return self.look(where[0], now=now, urgent=drifted)
 
     def adopt(self, view: View) -> set[NamespaceName]:
         """Take in a new view; return the namespaces to look at again."""
@@ -100,6 +118,7 @@ class Book:
             if before.policies.get(name) != view.policies.get(name)
         )
         touched = self.tally.of_policies(changed)
+        touched |= {namespace for namespace, names in self._excluded.items() if not names.isdisjoint(changed)}
         asked = [
             candidate
             for name in changed
@@ -108,15 +127,12 @@ class Book:
         touched |= {
             record.name
             for record in self.observed.namespaces.values()
-            if any(candidate.selects(record) for candidate in asked)
+            if any(candidate.selects(record) or candidate.excludes(record) for candidate in asked)
         }
-        if (before.whole, before.synced, before.hub_empty, before.seen_deleted) != (
-            view.whole,
-            view.synced,
-            view.hub_empty,
-            view.seen_deleted,
-        ) or before.policies.keys() != view.policies.keys():
-            touched |= self._where_ours()
+        if before.hubs != view.hubs:
+            return set(self.observed.namespaces)
+        if _circumstances(before) != _circumstances(view):
+            touched |= {where[0] for where, lines in self.tally.places() if _needs_the_whole(lines)}
         return touched
 
     def judge(self, released: frozenset[Wish], held: frozenset[Wish]) -> set[NamespaceName]:
@@ -125,20 +141,27 @@ class Book:
         self._gate = structs.replace(before, released=released, held=held)
         self._renew()
         changed = (released ^ before.released) | (held ^ before.held)
-        return {wish.namespace for wish in changed}
+        return {wish.namespace for wish in changed if wish.cluster == self.cluster}
 
     def complete(self, *, whole_picture: bool) -> set[NamespaceName]:
-        """Take in whether the whole picture is there; return the namespaces that waited for it."""
+        """Take in whether the whole picture is there; return the namespaces for which that matters."""
         if whole_picture == self._gate.whole_picture:
             return set()
         self._gate = structs.replace(self._gate, whole_picture=whole_picture)
         self._renew()
-        return {namespace for namespace, _ in self._wishes} if whole_picture else set()
+        return {namespace for namespace, _ in self._wishes}
 
     @property
     def picture_is_whole(self) -> bool:
         """Whether everything that a deletion needs to know is known."""
-        return self.view.synced and self.view.whole and self.synced
+        return self.view.synced and self.view.whole and self.listed
+
+    @property
+    def listed(self) -> bool:
+        """Whether the namespaces and every watched name that may be read were listed whole."""
+        return self.observed.namespaces_synced and all(
+            self.observed.synced(name) or name in self.forbidden for name in self.names
+        )
 
     @property
     def synced(self) -> bool:
@@ -148,6 +171,8 @@ class Book:
     def forbid(self, name: SecretName, message: str) -> set[NamespaceName]:
         """Take in that a name may not be read; return the namespaces to look at again."""
         self.observed.unsync_name(name)
+        if self.forbidden.get(name) == message:
+            return set()
         self.forbidden[name] = message
         return set(self.observed.namespaces)
 
@@ -155,7 +180,7 @@ class Book:
 
     def look(self, namespace: NamespaceName, *, now: float, urgent: bool = False) -> list[Due]:
         """Plan one namespace, record how it stands, and say whether a worker is needed."""
-        plans = list(self._plans(namespace, now))
+        plans = self._plans(namespace, now)
         self._note_excluded(namespace)
         writes = [plan for plan in plans if plan.write is not None]
         wakes = [plan.wake_at for plan in plans if plan.wake_at is not None]
@@ -173,16 +198,23 @@ class Book:
 
     def wishes(self) -> Wishes:
         """Return what is wished away here, for the brake."""
-        totals = {name: len(places) for name, places in self._ours_by_policy().items()}
         return Wishes(
-            cluster=self.cluster, version=self.view.version, wishes=frozenset(self._wishes.values()), totals=totals
+            cluster=self.cluster,
+            version=self.view.version,
+            wishes=frozenset(self._wishes.values()),
+            totals=self.tally.owned(),
+            marked=frozenset(self._wishes[where] for where in self._marked),
         )
+
+    @property
+    def wish_changes(self) -> int:
+        """A number that grows whenever what is wished away, or the number of our targets, changed."""
+        return self._wish_changes + self.tally.owned_changes
 
     def policies(self) -> Mapping[PolicyName, PolicyTally]:
         """Return the counts by policy."""
         sums = dict(self.tally.sums())
-        excluded = Counter(name for names in self._excluded.values() for name in names)
-        for name, count in excluded.items():
+        for name, count in self._exclusions.items():
             sums[name] = structs.replace(sums.get(name, PolicyTally()), excluded=count)
         return sums
 
@@ -198,10 +230,15 @@ class Book:
                 after = after_update(before, update, uid, resource_version)
             case _:
                 return self.look(plan.namespace, now=now)
-        self._failures.pop((plan.namespace, plan.name), None)
-        self.observed.apply(SecretSeen(plan.namespace, plan.name, after))
-        self._remember(plan.name, plan.namespace, after)
-        return self.look(plan.namespace, now=now)
+        where = (plan.namespace, plan.name)
+        self._failures.pop(where, None)
+        stands = self.observed.answer(plan.name, plan.namespace, after)
+        self._note_uid(where, before, after)
+        if isinstance(owner(after, self.view.hubs, {}), Foreign):
+            self._remembered.pop(after.uid, None)  # given away: it is not ours any more
+        known = self.observed.secret(plan.name, plan.namespace)
+        spoilt = not stands and known is not None and not same_secret(known, after) and self._follow(where, now)
+        return self.look(plan.namespace, now=now, urgent=spoilt)
 
     def gone(self, plan: TargetPlan, *, now: float) -> list[Due]:
         """Fold in that the target is not there: it was deleted, or a 404 said so."""
@@ -211,9 +248,9 @@ class Book:
             memory.pop(where, None)
         if known is not None:
             self.observed.apply(SecretGone(plan.namespace, plan.name, known.resource_version))
-            self._remembered.pop(known.uid, None)
+            self._lose(where, known)
         if isinstance(plan.write, Delete):
-            self._last_uid.pop(where, None)
+            self._lost.pop(where, None)
         return self.look(plan.namespace, now=now)
 
     def terminating(self, namespace: NamespaceName, *, now: float) -> list[Due]:
@@ -229,8 +266,6 @@ class Book:
         delay = min(2 * self._look_delays.get(where, 30.0), 3600.0)
         self._look_delays[where] = delay
         self._looks[where] = now + delay
-        self._gate = structs.replace(self._gate, looks=dict(self._looks))
-        self._renew()
         return self.look(plan.namespace, now=now)
 
     def failed(self, plan: TargetPlan, failure: Failure) -> None:
@@ -249,51 +284,87 @@ class Book:
         self.names = names
         for name in dropped:
             self.observed.forget(name)
+            self.forbidden.pop(name, None)
+            self.tally.forget(name)
+        for where in [where for where in self._memories() if where[1] in dropped]:
+            self._wish(where, None)
+            self._forget(where)
+            self._lost.pop(where, None)
         return dropped
 
     # inside
 
-    def _plans(self, namespace: NamespaceName, now: float) -> Iterator[TargetPlan]:
+    def _plans(self, namespace: NamespaceName, now: float) -> list[TargetPlan]:
         record = self.observed.namespaces.get(namespace)
-        for name in self.names:
-            if self.observed.synced(name):
-                plan = self._planner.plan(record, name, self.observed.secret(name, namespace), now=now)
-            elif name in self.forbidden:
-                plan = self._planner.forbidden(record, name, self.forbidden[name])
-            else:
-                continue  # what was last known stands until it is listed again
-            self._note((namespace, name), plan)
-            if plan is not None:
-                yield plan
+        plans = (self._plan(record, (namespace, name), now) for name in self.names)
+        return [plan for plan in plans if plan is not None]
+
+    def _plan(self, record: NamespaceRecord | None, where: Where, now: float) -> TargetPlan | None:
+        """Plan one target and record how it stands; what was last known stands until it is listed again."""
+        namespace, name = where
+        if self.observed.synced(name):
+            plan = self._planner.plan(record, name, self.observed.secret(name, namespace), now=now)
+        elif name in self.forbidden:
+            plan = self._planner.forbidden(record, name, self.forbidden[name])
+        else:
+            return None
+        self._note(where, plan)
+        return plan
 
     def _note(self, where: Where, plan: TargetPlan | None) -> None:
         if plan is None:
             self.tally.record(where, ())
             self._wish(where, None)
+            self._forget(where)
             return
-        if plan.write is None:
+        if plan.write is None and self._failures:
             self._failures.pop(where, None)
         self.tally.record(where, self._with_failure(where, plan.lines))
-        self._wish(where, plan.wish)
+        self._wish(where, plan.wish, marked=plan.marked)
 
-    def _wish(self, where: Where, wish: Wish | None) -> None:
-        if self._wishes.get(where) == wish:
+    def _wish(self, where: Where, wish: Wish | None, *, marked: bool = False) -> None:
+        if self._wishes.get(where) == wish and marked == (where in self._marked):
             return
-        self.wish_changes += 1
+        self._wish_changes += 1
         if wish is None:
-            del self._wishes[where]
+            self._wishes.pop(where, None)
+            self._looks.pop(where, None)
+            self._look_delays.pop(where, None)
         else:
             self._wishes[where] = wish
+        if marked and wish is not None:
+            self._marked.add(where)
+        else:
+            self._marked.discard(where)
+
+    def _forget(self, where: Where) -> None:
+        """Forget what happened to a target that nobody has to do with any more."""
+        for memory in (self._failures, self._contests, self._looks, self._look_delays):
+            if memory:
+                memory.pop(where, None)
+
+    def _memories(self) -> set[Where]:
+        return {*self._wishes, *self._failures, *self._contests, *self._looks, *self._lost}
 
     def _note_excluded(self, namespace: NamespaceName) -> None:
         record = self.observed.namespaces.get(namespace)
-        excluded = self.view.excluded(record) if record is not None else frozenset()
+        excluded = self.view.excluded(record) if record is not None else frozenset[PolicyName]()
+        before = self._excluded.get(namespace, frozenset())
+        if excluded == before:
+            return
+        self._exclusions.update(excluded - before)
+        for name in before - excluded:
+            self._exclusions[name] -= 1
+            if not self._exclusions[name]:
+                del self._exclusions[name]
         if excluded:
             self._excluded[namespace] = excluded
         else:
-            self._excluded.pop(namespace, None)
+            del self._excluded[namespace]
 
     def _with_failure(self, where: Where, lines: tuple[Line, ...]) -> tuple[Line, ...]:
+        if not (self._failures or self._contests):
+            return lines
         failure = self._failures.get(where)
         contested = where in self._contests and self._contests[where].count > CONTESTED_AFTER
         if failure is None and not contested:
@@ -303,35 +374,72 @@ class Book:
     def _renew(self) -> None:
         self._planner = Planner(self.view, self._cache, self._remembered, self._gate)
 
-    def _remember(self, name: SecretName, namespace: NamespaceName, secret: SeenSecret) -> None:
-        whose = owner(secret, self.view.hubs, self._remembered)
-        if not isinstance(whose, Ours):
-            return
-        self._remembered[secret.uid] = whose.policy or PolicyName("")
-        where = (namespace, name)
-        before = self._last_uid.get(where)
-        if before is not None and before != secret.uid:
-            self.uid_changes += 1
-            self._remembered.pop(before, None)
-        self._last_uid[where] = secret.uid
+    def _in_sync(self, where: Where) -> bool:
+        return any(line.state is State.IN_SYNC for line in self.tally.lines(where))
 
-    def _drift(self, event: WatchEvent, now: float) -> bool:
-        """Say whether an event undoes what was in sync, and count how often that happens."""
-        if not isinstance(event, (SecretSeen, SecretGone)):
-            return False
-        where = (event.namespace, event.name)
-        if not any(line.state is State.IN_SYNC for line in self.tally.lines(where)):
-            return False
-        known = self.observed.secret(event.name, event.namespace)
-        version = event.secret.resource_version if isinstance(event, SecretSeen) else event.resource_version
-        if known is not None and version <= known.resource_version:
-            return False
-        if isinstance(event, SecretSeen) and known is not None and _alike(known, event.secret):
+    def _follow(self, where: Where, now: float) -> bool:
+        """Count that a target of ours was changed by somebody; say whether that needs a write."""
+        plan = self._plan(self.observed.namespaces.get(where[0]), where, now)
+        if plan is None or plan.write is None:
             return False
         before = self._contests.get(where)
         recent = before is not None and now - before.at < CONTEST_FORGOTTEN
         self._contests[where] = Contest(before.count + 1 if before is not None and recent else 1, now)
         return True
+
+    def _known_of(self, event: WatchEvent) -> Mapping[Where, SeenSecret]:
+        """Return what was known of the Secrets that an event tells of."""
+        match event:
+            case SecretSeen(namespace=namespace, name=name) | SecretGone(namespace=namespace, name=name):
+                known = self.observed.secret(name, namespace)
+                return {} if known is None else {(namespace, name): known}
+            case SecretsReplaced(name=name):
+                return {(namespace, name): known for namespace, known in self.observed.secrets(name).items()}
+            case _:
+                return {}
+
+    def _compare(self, before: Mapping[Where, SeenSecret], event: WatchEvent) -> None:
+        """Remember what an event took from targets of ours: their marks, or themselves."""
+        if isinstance(event, SecretSeen):
+            seen = self.observed.secret(event.name, event.namespace)
+            after = {} if seen is None else {(event.namespace, event.name): seen}
+        elif isinstance(event, SecretsReplaced):
+            secrets = self.observed.secrets(event.name)
+            after = {(namespace, event.name): secret for namespace, secret in secrets.items()}
+        else:
+            after = {}
+        for where, secret in after.items():
+            self._note_uid(where, before.get(where), secret)
+        for where, known in before.items():
+            if self.observed.secret(where[1], where[0]) is None:
+                self._lose(where, known)
+
+    def _note_uid(self, where: Where, before: SeenSecret | None, after: SeenSecret) -> None:
+        """Remember what was ours and lost its marks, and count what was made anew."""
+        if before is not None and before.uid == after.uid:
+            if marked_whole(after, self.view.hubs):
+                self._remembered.pop(after.uid, None)
+            elif after.uid not in self._remembered and isinstance(whose := self._owner(before), Ours):
+                self._remembered[after.uid] = whose.policy or PolicyName("")
+            return
+        if before is not None:
+            self._lose(where, before)
+        last = self._lost.get(where)
+        if last is not None and isinstance(self._owner(after), Ours):
+            del self._lost[where]
+            self.uid_changes += last != after.uid
+
+    def _lose(self, where: Where, known: SeenSecret) -> None:
+        """Note that a target is gone; with its namespace, it is forgotten."""
+        record = self.observed.namespaces.get(where[0])
+        if record is not None and not record.terminating and isinstance(self._owner(known), Ours):
+            self._lost[where] = known.uid
+        else:
+            self._lost.pop(where, None)
+        self._remembered.pop(known.uid, None)
+
+    def _owner(self, secret: SeenSecret) -> Owner:
+        return owner(secret, self.view.hubs, self._remembered)
 
     def _contest_delay(self, where: Where, now: float) -> float:
         contest = self._contests.get(where)
@@ -342,16 +450,14 @@ class Book:
             return 0.0
         return max(0.0, contest.at + min(300.0, 2.0 ** (contest.count - CONTESTED_AFTER)) - now)
 
-    def _ours_by_policy(self) -> Mapping[PolicyName, list[Where]]:
-        found: dict[PolicyName, list[Where]] = {}
-        for name, namespace, secret in self.observed.everything():
-            policy = self._remembered.get(secret.uid)
-            if policy is not None:
-                found.setdefault(policy, []).append((namespace, name))
-        return found
 
-    def _where_ours(self) -> set[NamespaceName]:
-        return {namespace for _, namespace, secret in self.observed.everything() if secret.uid in self._remembered}
+def _circumstances(view: View) -> tuple[object, ...]:
+    return view.whole, view.synced, view.hub_empty, view.seen_deleted, frozenset(view.policies)
+
+
+def _needs_the_whole(lines: tuple[Line, ...]) -> bool:
+    """Say whether a target's plan may depend on more than the policies that it names."""
+    return any(not line.desired or line.state is State.CONFLICT for line in lines)
 
 
 def _asks_anew(before: View, candidate: Candidate) -> bool:
@@ -363,12 +469,8 @@ def _asking(candidate: Candidate) -> tuple[object, ...]:
     return candidate.reaches, candidate.policy, candidate.resolved.standing, candidate.resolved.waiting
 
 
-def _alike(known: SeenSecret, seen: SeenSecret) -> bool:
-    return (known.uid, known.content, known.marks, known.type) == (seen.uid, seen.content, seen.marks, seen.type)
-
-
 def _troubled(line: Line, failure: Failure | None, *, contested: bool) -> Line:
-    if line.state is not State.PENDING and not (failure and line.state is State.LINGERING):
+    if line.state is not State.PENDING and not (failure and line.state in (State.LINGERING, State.HELD)):
         return line
     if failure is not None:
         return structs.replace(line, state=State.FAILED, reason=failure.reason, message=failure.message)

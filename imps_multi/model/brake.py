@@ -5,8 +5,10 @@ approves its id. What was let go stays let go while it is wished, and counts for
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
+from operator import itemgetter
 
 from msgspec import Struct
 
@@ -16,18 +18,26 @@ from imps_multi.model.target_plan import Wish
 
 HOUR = 3600.0
 DAY = 86400.0
+SHOWN_ANEW = 60.0
+"""How often it is noted that a set is still shown: what is noted is stored."""
+APPROVABLE = DAY + SHOWN_ANEW
+SHOWN_SETS = 256
+SHOWN_MEMBERS = 100_000
+"""A set that grows by and by is shown under many ids: the oldest of them go first."""
 
 
 class Wishes(Struct, frozen=True):
     """What one synced cluster wishes to take away under one version of the world.
 
-    ``totals``: our targets there by policy, wanted or not.
+    ``totals``: our targets there by policy, wanted or not. ``marked``: those of the wishes that were let go before, as
+    the marks on their targets say; they are not asked for again, whatever the ledger remembers.
     """
 
     cluster: ClusterName
     version: int
     wishes: frozenset[Wish] = frozenset()
     totals: Mapping[PolicyName, int] = {}
+    marked: frozenset[Wish] = frozenset()
 
 
 class Shown(Struct, frozen=True):
@@ -77,28 +87,52 @@ def judge(reports: Iterable[Wishes], ledger: Ledger, safety: Safety, *, now: flo
     """
     by_cluster = {report.cluster: report for report in reports}
     wished = frozenset().union(*(report.wishes for report in by_cluster.values()))
+    marked = frozenset().union(*(report.marked for report in by_cluster.values()))
     known = {wish: at for wish, at in ledger.released.items() if wish.cluster not in by_cluster or wish in wished}
+    known |= dict.fromkeys((marked & wished) - known.keys(), now)
     approved = frozenset(wish for wish in ledger.approved if wish.cluster not in by_cluster or wish in wished)
     recent = tuple(entry for entry in ledger.recent if now - entry[0] < HOUR)
+    by_approval = (wished & approved) - known.keys()
+    recent += _letting_go(by_approval, now)
     new = wished - known.keys() - approved
     held = _held(new, by_cluster, recent, safety)
-    stopped = frozenset().union(*(one.members for one in held))
-    let_go = (new - stopped) | (wished & approved) - known.keys()
-    released = known | dict.fromkeys(let_go, now)
-    shown = {key: one for key, one in ledger.shown.items() if now - one.at < DAY}
-    shown |= {one.id: Shown(one.members, now) for one in held}
-    counted = tuple((now, wish.policy, wish.cluster) for wish in sorted(new - stopped))
+    let_go = new - frozenset().union(*(one.members for one in held))
+    released = known | dict.fromkeys(by_approval | let_go, now)
     return Judgement(
         released=frozenset(released),
         held=held,
-        ledger=Ledger(released=released, recent=recent + counted, shown=shown, approved=approved),
+        ledger=Ledger(
+            released=released,
+            recent=recent + _letting_go(let_go, now),
+            shown=_shown(ledger.shown, held, now),
+            approved=approved,
+        ),
     )
+
+
+def _letting_go(wishes: frozenset[Wish], now: float) -> tuple[tuple[float, PolicyName, ClusterName], ...]:
+    return tuple((now, wish.policy, wish.cluster) for wish in sorted(wishes))
+
+
+def _shown(before: Mapping[str, Shown], held: tuple[HeldSet, ...], now: float) -> Mapping[str, Shown]:
+    """Add what is shown now to what was shown in the last day, and no more than can be kept: the newest."""
+    by_age = sorted(before.items(), key=lambda item: item[1].at)
+    shown = {key: one for key, one in by_age if now - one.at < APPROVABLE}
+    for one in held:
+        known = shown.pop(one.id, None)
+        shown[one.id] = known if known and now - known.at < SHOWN_ANEW else Shown(one.members, now)
+    members = sum(len(one.members) for one in shown.values())
+    for key in list(shown)[: -len(held) or None]:
+        if len(shown) <= SHOWN_SETS and members <= SHOWN_MEMBERS:
+            break
+        members -= len(shown.pop(key).members)
+    return shown
 
 
 def approve(ledger: Ledger, held_id: str, *, now: float) -> Ledger | None:
     """Let the members of a shown set go; None where no such id was shown in the last day."""
     shown = ledger.shown.get(held_id)
-    if shown is None or now - shown.at >= DAY:
+    if shown is None or now - shown.at >= APPROVABLE:
         return None
     return Ledger(
         released=ledger.released,
@@ -119,11 +153,14 @@ def _held(
     if new and count > (limit := _limit(safety.fleet, total)):
         why = f"{count} of {total} targets over the fleet would lose something; {limit} may without approval"
         return (_set(PolicyName(""), new, why),)
-    parts: dict[PolicyName, list[tuple[frozenset[Wish], str]]] = {}
-    for policy, cluster in sorted({(wish.policy, wish.cluster) for wish in new}):
-        members = frozenset(wish for wish in new if (wish.policy, wish.cluster) == (policy, cluster))
+    lately = Counter((policy, cluster) for _, policy, cluster in recent)
+    groups: dict[tuple[PolicyName, ClusterName], set[Wish]] = {}
+    for wish in new:
+        groups.setdefault((wish.policy, wish.cluster), set()).add(wish)
+    parts: dict[PolicyName, list[tuple[set[Wish], str]]] = {}
+    for (policy, cluster), members in sorted(groups.items(), key=itemgetter(0)):
         here = reports[cluster].totals.get(policy, 0)
-        counted = len(members) + sum(1 for _, *where in recent if where == [policy, cluster])
+        counted = len(members) + lately[policy, cluster]
         if counted > (limit := _limit(safety.per_cluster, here)):
             why = f"{counted} of {here} targets in {cluster} would lose something; {limit} may without approval"
             parts.setdefault(policy, []).append((members, why))

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from imps_multi.model.discreet import Discreet
 from imps_multi.model.names import RegistryKey
 from imps_multi.model.policy import SourceRef
 
 
-class Entry(Struct, frozen=True):
+class Entry(Discreet, frozen=True):
     """One ``auths`` entry. ``content`` is canonical JSON (sorted keys, no spaces); it is never shown."""
 
     registry: RegistryKey
@@ -23,7 +24,7 @@ class Entry(Struct, frozen=True):
         return f"Entry({self.registry!r})"
 
 
-class MintIdentity(Struct, frozen=True):
+class MintIdentity(Discreet, frozen=True):
     """Who asks which endpoint: equal identities share one token keeper.
 
     ``key`` is a digest of provider, identity and endpoint that gives nothing away; ``request`` is the provider's own
@@ -43,7 +44,7 @@ class MintIdentity(Struct, frozen=True):
         return hash(self.key)
 
 
-class MintedToken(Struct, frozen=True):
+class MintedToken(Discreet, frozen=True):
     """A provider's answer. Times in seconds since the epoch; ``expires_at`` None where the provider gave none."""
 
     username: str

@@ -20,6 +20,7 @@ from imps_multi.model.names import (
     POLICY_ANNOTATION,
     UNWANTED_SINCE_ANNOTATION,
     HubId,
+    PolicyName,
 )
 from imps_multi.model.observed import Pairs, SeenSecret
 from imps_multi.model.target_plan import Update
@@ -29,18 +30,22 @@ from imps_multi.model.world import Resolved
 Changes = tuple[tuple[str, str | None], ...]
 
 
+_STAYING = frozenset({ADOPTED_ANNOTATION})
+_PASSING = OUR_ANNOTATIONS - _STAYING
+_OURS = OUR_LABELS | OUR_ANNOTATIONS
+
+
 def difference(seen: SeenSecret, resolved: Resolved, wanted: Wanted) -> Update | None:
     """Return the update that makes ``seen`` into ``wanted``, adopted marks aside."""
     marks = seen.marks
-    there_labels, there_annotations = frozenset(marks.labels), frozenset(marks.annotations)
-    labels = _changes(wanted.labels, wanted.seen_labels - there_labels)
-    annotations = _changes(wanted.annotations, wanted.seen_annotations - there_annotations)
+    changed = seen.content != wanted.payload.digest or bool(seen.foreign_keys)
+    if not changed and marks == wanted.marks:
+        return None
+    labels = _changes(wanted.labels, wanted.seen_labels.difference(marks.labels))
+    annotations = _changes(wanted.annotations, wanted.seen_annotations.difference(marks.annotations))
     labels += _unset(marks.labels, wanted.labels, resolved.past_labels)
-    annotations += _unset(
-        marks.annotations, wanted.annotations, (OUR_ANNOTATIONS - _STAYING) | resolved.past_annotations
-    )
-    content = seen.content != wanted.payload.digest or bool(seen.foreign_keys)
-    if not content:
+    annotations += _unset(marks.annotations, wanted.annotations, _PASSING | resolved.past_annotations)
+    if not changed:
         return _marks_only(seen, labels, annotations)
     return Update(
         uid=seen.uid,
@@ -51,6 +56,11 @@ def difference(seen: SeenSecret, resolved: Resolved, wanted: Wanted) -> Update |
         annotations=annotations,
         drop_data=tuple(sorted(seen.foreign_keys)),
     )
+
+
+def without_data(seen: SeenSecret, update: Update) -> Update | None:
+    """Return what is left of an update where the data may not be changed."""
+    return _marks_only(seen, update.labels, update.annotations)
 
 
 def repair_marks(seen: SeenSecret, resolved: Resolved, hub: HubId) -> Update | None:
@@ -68,25 +78,29 @@ def repair_marks(seen: SeenSecret, resolved: Resolved, hub: HubId) -> Update | N
     )
 
 
-def mark(seen: SeenSecret, marked: Marked) -> Update | None:
-    """Return the update that only marks a target as unwanted."""
-    marks = {UNWANTED_SINCE_ANNOTATION: format_instant(marked.unwanted_since), LINGER_ANNOTATION: marked.linger}
-    return _marks_only(seen, (), _missing(seen.marks.annotations, marks))
+def keep_marks(seen: SeenSecret, policy: PolicyName | None, hub: HubId, marked: Marked | None) -> Update | None:
+    """Return the update that keeps an unwanted target ours, and marked where it is to go; its content stays."""
+    labels = {MANAGED_BY_LABEL: MANAGED_BY, HUB_LABEL: str(hub)}
+    marks = {POLICY_ANNOTATION: str(policy)} if policy else {}
+    if marked is not None:
+        marks |= {
+            UNWANTED_SINCE_ANNOTATION: format_instant(marked.unwanted_since),
+            LINGER_ANNOTATION: marked.linger,
+        }
+    return _marks_only(seen, _missing(seen.marks.labels, labels), _missing(seen.marks.annotations, marks))
 
 
-def release(seen: SeenSecret) -> Update:
-    """Return the update that takes our marks away and leaves the Secret."""
-    return Update(
-        uid=seen.uid,
-        resource_version=seen.resource_version,
-        wanted=None,
-        put=False,
-        labels=tuple((key, None) for key, _ in seen.marks.labels if key in OUR_LABELS),
-        annotations=tuple((key, None) for key, _ in seen.marks.annotations if key in OUR_ANNOTATIONS),
+def release(seen: SeenSecret) -> Update | None:
+    """Return the update that takes our marks away and leaves the Secret; None where it carries none."""
+    return _marks_only(
+        seen,
+        tuple(
+            (key, None)
+            for key, value in seen.marks.labels
+            if key == HUB_LABEL or (key == MANAGED_BY_LABEL and value == MANAGED_BY)
+        ),
+        tuple((key, None) for key, _ in seen.marks.annotations if key in OUR_ANNOTATIONS),
     )
-
-
-_STAYING = frozenset({ADOPTED_ANNOTATION})
 
 
 def _marks_only(seen: SeenSecret, labels: Changes, annotations: Changes) -> Update | None:
@@ -115,14 +129,16 @@ def _unset(there: Pairs, wanted: Pairs, ours: Iterable[str]) -> Changes:
 def _missing(there: Pairs, wanted: Mapping[str, str]) -> Changes:
     seen = dict(there)
     return tuple(
-        (key, value) for key, value in sorted(wanted.items()) if seen.get(key) not in (value, text_digest(value))
+        (key, value)
+        for key, value in sorted(wanted.items())
+        if seen.get(key) != (value if key in _OURS else text_digest(value))
     )
 
 
 def _all_ours(seen: SeenSecret, resolved: Resolved, wanted: Wanted) -> bool:
     marks = seen.marks
     labels = {key for key, _ in wanted.labels} | OUR_LABELS | resolved.past_labels
-    annotations = {key for key, _ in wanted.annotations} | (OUR_ANNOTATIONS - _STAYING) | resolved.past_annotations
+    annotations = {key for key, _ in wanted.annotations} | _PASSING | resolved.past_annotations
     return (
         not marks.foreign
         and not seen.immutable

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from imps_multi.model.discreet import Discreet
 from imps_multi.model.names import PolicyName
 from imps_multi.model.policy import InvalidPolicy, Policy, SourceRef
 
@@ -33,7 +34,7 @@ class HubProblem(Struct, frozen=True, order=True):
     """False for a warning that leaves the hub whole (an object of a kind that is ignored)."""
 
 
-class HubObject(Struct, frozen=True):
+class HubObject(Discreet, frozen=True):
     """One manifest as read. ``content`` may hold secrets, so it is never shown."""
 
     kind: str
@@ -55,7 +56,7 @@ class HubReading(Struct, frozen=True):
     whole: bool = True
 
 
-class SourceSecret(Struct, frozen=True):
+class SourceSecret(Discreet, frozen=True):
     """A source Secret's content, decoded. ``data`` is never shown."""
 
     ref: SourceRef

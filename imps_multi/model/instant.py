@@ -9,7 +9,7 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def format_instant(seconds: float) -> str:
     """Write seconds since the epoch as ``2026-01-02T03:04:05Z``."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(int(seconds), UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
 def format_optional(seconds: float | None) -> str | None:

@@ -2,11 +2,13 @@
 
 One writer (the cluster actor), fed by the watches and by the answers to our own writes; ``plan`` reads it. Whatever
 way the events are split, lost or doubled, the same last look gives the same state. An event that is older than what is
-known of a key is ignored, so that a slow watch never undoes the answer to a write.
+known of a key, or than the list it follows, is ignored, so that a slow watch never undoes the answer to a write.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar, assert_never
+
+from msgspec import structs
 
 from imps_multi.model.names import NamespaceName, SecretName
 from imps_multi.model.observed import (
@@ -33,6 +35,10 @@ class Observed:
         self._secrets: dict[SecretName, dict[NamespaceName, SeenSecret]] = {}
         self._graves: dict[tuple[SecretName, NamespaceName], int] = {}
         """Versions at which a key was seen to go, so that an older event does not bring it back."""
+        self._namespace_graves: dict[NamespaceName, int] = {}
+        self._listed: dict[SecretName, int] = {}
+        """The version of the last list of a name: a watch tells only of what came after it."""
+        self._namespaces_listed = 0
         self._synced_names: set[SecretName] = set()
 
     def apply(self, event: WatchEvent) -> Iterable[NamespaceName]:
@@ -40,8 +46,8 @@ class Observed:
         match event:
             case NamespaceSeen(record=record):
                 return self._see_namespace(record)
-            case NamespaceGone(name=name):
-                return (name,) if self.namespaces.pop(name, None) else ()
+            case NamespaceGone(name=name, resource_version=version):
+                return (name,) if self._lose_namespace(name, version) else ()
             case NamespacesReplaced():
                 return self._replace_namespaces(event)
             case SecretSeen(namespace=namespace, name=name, secret=secret):
@@ -52,6 +58,16 @@ class Observed:
                 return self._replace_secrets(event)
             case _:
                 assert_never(event)
+
+    def answer(self, name: SecretName, namespace: NamespaceName, secret: SeenSecret) -> bool:
+        """Take in the answer to a write of ours; return False where a watch has shown that version, or a later one.
+
+        What a watch shows is what is there, also where the server changed what was sent; an answer is what was sent.
+        """
+        known = self.secret(name, namespace)
+        if known is not None and known.resource_version >= secret.resource_version:
+            return False
+        return self._see_secret(name, namespace, secret)
 
     def secret(self, name: SecretName, namespace: NamespaceName) -> SeenSecret | None:
         """Return what is there under a name, as far as it was seen."""
@@ -75,6 +91,7 @@ class Observed:
     def forget(self, name: SecretName) -> None:
         """Drop a name that is no longer watched."""
         self._secrets.pop(name, None)
+        self._listed.pop(name, None)
         self._synced_names.discard(name)
         self._graves = {key: version for key, version in self._graves.items() if key[0] != name}
 
@@ -89,13 +106,28 @@ class Observed:
 
     def _see_namespace(self, record: NamespaceRecord) -> Iterable[NamespaceName]:
         known = self.namespaces.get(record.name)
-        if known is not None and known.resource_version >= record.resource_version:
+        oldest = max(self._namespaces_listed, self._namespace_graves.get(record.name, 0))
+        if record.resource_version <= (known.resource_version if known is not None else oldest):
             return ()
-        self.namespaces[record.name] = record
+        self._namespace_graves.pop(record.name, None)
+        self.namespaces[record.name] = record if known is None else _first_seen(known, record)
         return () if known is not None and _same_namespace(known, record) else (record.name,)
 
+    def _lose_namespace(self, name: NamespaceName, version: int) -> bool:
+        known = self.namespaces.get(name)
+        if known is not None and version < known.resource_version:
+            return False
+        self._namespace_graves[name] = max(version, self._namespace_graves.get(name, 0))
+        return self.namespaces.pop(name, None) is not None
+
     def _replace_namespaces(self, event: NamespacesReplaced) -> Iterable[NamespaceName]:
-        before, self.namespaces = self.namespaces, {record.name: record for record in event.records}
+        before = self.namespaces
+        self.namespaces = {
+            record.name: _first_seen(known, record) if (known := before.get(record.name)) is not None else record
+            for record in event.records
+        }
+        self._namespace_graves.clear()
+        self._namespaces_listed = event.resource_version
         first, self.namespaces_synced = not self.namespaces_synced, True
         if first:
             return before.keys() | self.namespaces.keys()
@@ -104,12 +136,15 @@ class Observed:
     def _see_secret(self, name: SecretName, namespace: NamespaceName, secret: SeenSecret) -> bool:
         held = self._secrets.setdefault(name, {})
         known = held.get(namespace)
-        latest = known.resource_version if known else self._graves.get((name, namespace), 0)
-        if secret.resource_version <= latest:
+        if known is None:
+            oldest = max(self._listed.get(name, 0), self._graves.get((name, namespace), 0))
+            if secret.resource_version <= oldest:
+                return False
+        elif secret.resource_version < known.resource_version:
             return False
         self._graves.pop((name, namespace), None)
         held[namespace] = secret
-        return known is None or not _same_secret(known, secret)
+        return known is None or not same_secret(known, secret)
 
     def _lose_secret(self, name: SecretName, namespace: NamespaceName, version: int) -> bool:
         known = self._secrets.get(name, {}).get(namespace)
@@ -138,21 +173,28 @@ class Observed:
             if key[0] != event.name or (version > event.resource_version and not event.reset)
         }
         self._secrets[event.name] = after
+        self._listed[event.name] = event.resource_version
         first = event.name not in self._synced_names
         self._synced_names.add(event.name)
         if first:
             return before.keys() | after.keys() | self.namespaces.keys()
-        return _changed(before, after, _same_secret)
+        return _changed(before, after, same_secret)
 
     def _dug(self, event: SecretsReplaced, namespace: NamespaceName, secret: SeenSecret) -> bool:
         return self._graves.get((event.name, namespace), 0) > max(event.resource_version, secret.resource_version)
+
+
+def _first_seen(known: NamespaceRecord, record: NamespaceRecord) -> NamespaceRecord:
+    """Keep when it was first seen: 0.0 where a list had it."""
+    return record if known.seen_at == record.seen_at else structs.replace(record, seen_at=known.seen_at)
 
 
 def _same_namespace(known: NamespaceRecord, seen: NamespaceRecord) -> bool:
     return (known.labels, known.annotations, known.terminating) == (seen.labels, seen.annotations, seen.terminating)
 
 
-def _same_secret(known: SeenSecret, seen: SeenSecret) -> bool:
+def same_secret(known: SeenSecret, seen: SeenSecret) -> bool:
+    """Say whether two looks at a Secret give the same plan, versions aside."""
     return (
         known.uid == seen.uid
         and known.content == seen.content

@@ -17,7 +17,7 @@ from imps_multi.model.names import (
     PolicyName,
     Uid,
 )
-from imps_multi.model.observed import Marks, SeenSecret
+from imps_multi.model.observed import Marks, Pairs, SeenSecret
 
 
 class Ours(Struct, frozen=True):
@@ -38,20 +38,36 @@ Owner = Ours | Foreign
 
 def owner(secret: SeenSecret, hubs: frozenset[HubId], remembered: Mapping[Uid, PolicyName]) -> Owner:
     """Say whose a Secret is. ``hubs`` holds our id and the previous ones; ``remembered`` what we saw as ours."""
-    labels, annotations = dict(secret.marks.labels), dict(secret.marks.annotations)
-    managed = labels.get(MANAGED_BY_LABEL) == MANAGED_BY
-    hub = labels.get(HUB_LABEL)
-    annotated = annotations.get(POLICY_ANNOTATION)
-    policy = PolicyName(annotated) if annotated else remembered.get(secret.uid)
-    if hub is not None and HubId(hub) not in hubs:
+    managed_by = _value(secret.marks.labels, MANAGED_BY_LABEL)
+    hub = _value(secret.marks.labels, HUB_LABEL)
+    annotated = _value(secret.marks.annotations, POLICY_ANNOTATION)
+    if hub is not None and hub not in hubs:
         return Foreign(f"it belongs to another hub ({hub[:63]})")
-    if managed and hub is not None:
+    policy = PolicyName(annotated) if annotated else remembered.get(secret.uid) or None
+    if managed_by == MANAGED_BY and hub is not None:
         return Ours(policy)
     if secret.uid in remembered:
-        return Ours(remembered[secret.uid], stripped=True)
-    if hub is not None or (annotated and managed):
+        return Ours(remembered[secret.uid] or None, stripped=True)
+    if hub is not None or (annotated and managed_by == MANAGED_BY):
         return Ours(policy, stripped=True)
-    return Foreign(_foreign_because(secret.marks, labels.get(MANAGED_BY_LABEL)))
+    return Foreign(_foreign_because(secret.marks, managed_by))
+
+
+def marked_whole(secret: SeenSecret, hubs: frozenset[HubId]) -> bool:
+    """Say whether the marks alone tell that it is ours, and whose: nothing needs to be remembered of it."""
+    labels, annotations = secret.marks.labels, secret.marks.annotations
+    return (
+        _value(labels, MANAGED_BY_LABEL) == MANAGED_BY
+        and _value(labels, HUB_LABEL) in hubs
+        and bool(_value(annotations, POLICY_ANNOTATION))
+    )
+
+
+def _value(pairs: Pairs, key: str) -> str | None:
+    for name, value in pairs:
+        if name == key:
+            return value
+    return None
 
 
 def _foreign_because(marks: Marks, managed_by: str | None) -> str:

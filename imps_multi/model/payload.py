@@ -5,24 +5,27 @@ every cluster that is equal in these.
 """
 
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from msgspec import Struct
-
-from imps_multi.model.credential import Bounds, SourceKind, SourceState
-from imps_multi.model.dockerconfig import fingerprint, merge, render
+from imps_multi.model.credential import Bounds, Entry, SourceKind, SourceState
+from imps_multi.model.discreet import Discreet
+from imps_multi.model.dockerconfig import filing_key, fingerprint, merge, render
 from imps_multi.model.matching import glob_match
 from imps_multi.model.names import ClusterName, NamespaceName, PolicyName, RegistryKey
-from imps_multi.model.world import Resolved
+from imps_multi.model.world import Resolved, Retained
 
 
-class Payload(Struct, frozen=True):
-    """One docker config, ready to be written. ``content`` (base64 text) is never shown; ``digest`` compares it."""
+class Payload(Discreet, frozen=True):
+    """One docker config, ready to be written. ``content`` (base64 text) is never shown; ``digest`` compares it.
+
+    ``size`` is in bytes, as the API server counts it.
+    """
 
     content: bytes
     digest: bytes
     registries: frozenset[RegistryKey]
     expires_at: float | None = None
+    size: int = 0
 
     def __repr__(self) -> str:
         """Show what may be seen."""
@@ -43,13 +46,19 @@ def allowed(bounds: Bounds, *, policy: PolicyName, cluster: ClusterName, namespa
 
 def granted(resolved: Resolved, cluster: ClusterName, namespace: NamespaceName) -> tuple[SourceState, ...]:
     """Return the sources of a policy that may go to a place, in merge order."""
-    if all(source.bounds == _NO_BOUNDS for source in resolved.sources):
-        return resolved.sources
-    return tuple(
+    sources = resolved.sources
+    for source in sources:
+        if source.bounds is not _NO_BOUNDS and source.bounds != _NO_BOUNDS:
+            break
+    else:
+        return sources
+    name = resolved.policy.name
+    may_go = tuple(
         source
-        for source in resolved.sources
-        if allowed(source.bounds, policy=resolved.policy.name, cluster=cluster, namespace=namespace) is None
+        for source in sources
+        if allowed(source.bounds, policy=name, cluster=cluster, namespace=namespace) is None
     )
+    return sources if len(may_go) == len(sources) else may_go
 
 
 def build(
@@ -58,27 +67,52 @@ def build(
     *,
     keep: frozenset[RegistryKey] = frozenset(),
     unexpired_at: float | None = None,
+    there: frozenset[RegistryKey] = frozenset(),
+    only: frozenset[RegistryKey] | None = None,
 ) -> Payload:
-    """Merge what the sources give, and the retained entries named by ``keep``.
+    """Merge what the sources give, and the entries named by ``keep`` that a policy gave before.
 
-    With ``unexpired_at`` (seconds since the epoch), for a new target, entries that have expired by then are left out.
+    With ``unexpired_at`` (seconds since the epoch), an entry that has expired by then is left out unless the target has
+    that registry already (``there``) and no other source gives it: a cached image then still starts. ``only`` leaves
+    every other registry out.
     """
-    given = [
-        (source.entries, source.expires_at)
-        for source in sources
-        if source.entries and not _expired(source.expires_at, unexpired_at)
-    ]
-    given += [
-        ((retained.entry,), retained.expires_at)
-        for key in sorted(keep)
-        if (retained := resolved.retained.get(key)) and not _expired(retained.expires_at, unexpired_at)
-    ]
+    live, dead = _by_life(sources, unexpired_at)
+    given = live + _limited(dead, there)
+    before = given_before(resolved) if keep else {}
+    given += [((past.entry,), past.expires_at) for key in sorted(keep) if (past := before.get(key)) is not None]
+    if only is not None:
+        given = _limited(given, only)
     merged = merge([entries for entries, _ in given]).entries
     raw = render(merged)
     digest, registries = fingerprint(raw)
     chosen = set(merged)
     expiries = [expiry for entries, expiry in given if expiry is not None and chosen.intersection(entries)]
-    return Payload(content=b64encode(raw), digest=digest, registries=registries, expires_at=min(expiries, default=None))
+    return Payload(
+        content=b64encode(raw),
+        digest=digest,
+        registries=registries,
+        expires_at=min(expiries, default=None),
+        size=len(raw),
+    )
+
+
+def given_before(resolved: Resolved) -> Mapping[RegistryKey, Retained]:
+    """Return every entry that a policy can keep in a target: retained, or of a source that may not go there now."""
+    given = {
+        entry.registry: Retained(entry, source.expires_at)
+        for source in reversed(resolved.sources)
+        for entry in source.entries
+    }
+    return {**given, **resolved.retained}
+
+
+def losses(there: frozenset[RegistryKey], wanted: frozenset[RegistryKey]) -> frozenset[RegistryKey]:
+    """Return the registries of ``there`` that a kubelet would not find in ``wanted``, however they are spelled."""
+    missing = there - wanted
+    if not missing:
+        return missing
+    filed = {filing_key(key) for key in wanted}
+    return frozenset(key for key in missing if filing_key(key) not in filed)
 
 
 def unknown(sources: Iterable[SourceState]) -> bool:
@@ -86,8 +120,24 @@ def unknown(sources: Iterable[SourceState]) -> bool:
     return any(source.kind is SourceKind.UNKNOWN for source in sources)
 
 
-def _expired(expires_at: float | None, now: float | None) -> bool:
-    return now is not None and expires_at is not None and expires_at <= now
+Given = list[tuple[tuple[Entry, ...], float | None]]
+
+
+def _by_life(sources: Iterable[SourceState], now: float | None) -> tuple[Given, Given]:
+    live: Given = []
+    dead: Given = []
+    for source in sources:
+        expired = now is not None and source.expires_at is not None and source.expires_at <= now
+        (dead if expired else live).append((source.entries, source.expires_at))
+    return live, dead
+
+
+def _limited(given: Given, registries: frozenset[RegistryKey]) -> Given:
+    filed = {filing_key(key) for key in registries}
+    return [
+        (tuple(entry for entry in entries if filing_key(entry.registry) in filed), expires_at)
+        for entries, expires_at in given
+    ]
 
 
 _NO_BOUNDS = Bounds()

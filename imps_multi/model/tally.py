@@ -3,8 +3,9 @@
 One writer (the cluster's book). Pure: what is counted is what was last said of each namespace and Secret name.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import TypeVar
 
 from imps_multi.model.names import NamespaceName, PolicyName, SecretName
 from imps_multi.model.report import PolicyTally, Trouble
@@ -12,6 +13,7 @@ from imps_multi.model.target_plan import Line, State
 
 Where = tuple[NamespaceName, SecretName]
 SHOWN_TROUBLES = 5
+Key = TypeVar("Key")
 TROUBLED = frozenset({State.FAILED, State.CONFLICT})
 
 
@@ -19,102 +21,143 @@ class Tally:
     """The last lines of every target, and their sums."""
 
     def __init__(self) -> None:
-        self._lines: dict[Where, tuple[Line, ...]] = {}
+        self._lines: dict[SecretName, dict[NamespaceName, tuple[Line, ...]]] = {}
         self._sums: dict[PolicyName, _Sum] = {}
         self._interned: dict[tuple[Line, ...], tuple[Line, ...]] = {}
+        self._targets = 0
         self.changes = 0
         """Grows whenever a sum may have changed."""
+        self.owned_changes = 0
+        """Grows whenever the number of targets of ours changed."""
 
     def lines(self, where: Where) -> tuple[Line, ...]:
         """Return what was last said of a target."""
-        return self._lines.get(where, ())
+        namespace, name = where
+        there = self._lines.get(name)
+        return there.get(namespace, ()) if there is not None else ()
 
     def record(self, where: Where, lines: tuple[Line, ...]) -> None:
         """Take in what is said of a target now; nothing at all forgets it."""
-        before = self._lines.get(where, ())
+        before = self.lines(where)
         if before == lines:
             return
         self.changes += 1
-        for line in before:
-            self._sums[line.policy].take_away(where, line)
-        for line in lines:
-            self._sums.setdefault(line.policy, _Sum()).add(where, line)
+        self._count(where, before, lines)
+        namespace, name = where
         if lines:
-            self._lines[where] = self._interned.setdefault(lines, lines)
+            self._lines.setdefault(name, {})[namespace] = self._interned.setdefault(lines, lines)
         else:
-            self._lines.pop(where, None)
-        if len(self._interned) > 2 * len(self._lines) + 1024:
-            self._interned = {kept: kept for kept in self._lines.values()}
+            self._lines[name].pop(namespace)
+        self._targets += bool(lines) - bool(before)
+        if len(self._interned) > 2 * self._targets + 1024:
+            self._interned = {kept: kept for there in self._lines.values() for kept in there.values()}
+
+    def forget(self, name: SecretName) -> None:
+        """Drop everything that was said of a Secret name."""
+        for namespace in list(self._lines.get(name, ())):
+            self.record((namespace, name), ())
+        self._lines.pop(name, None)
 
     def places(self) -> Iterator[tuple[Where, tuple[Line, ...]]]:
         """Walk over every target."""
-        yield from self._lines.items()
+        for name, there in self._lines.items():
+            for namespace, lines in there.items():
+                yield (namespace, name), lines
 
     def of_policies(self, names: frozenset[PolicyName]) -> set[NamespaceName]:
         """Return the namespaces in which anything was said of these policies."""
-        return {place[0] for name in names if name in self._sums for place in self._sums[name].places}
+        return {place for name in names if name in self._sums for place in self._sums[name].places}
+
+    def owned(self) -> Mapping[PolicyName, int]:
+        """Return how many targets lie there by policy, wanted or not."""
+        return {name: one.owned for name, one in self._sums.items() if one.owned}
 
     def sums(self) -> Mapping[PolicyName, PolicyTally]:
         """Return the counts by policy."""
         return {name: one.tally() for name, one in self._sums.items() if one.places}
+
+    def _count(self, where: Where, before: tuple[Line, ...], after: tuple[Line, ...]) -> None:
+        old = {line.policy: line for line in before}
+        for line in after:
+            total = self._sums.setdefault(line.policy, _Sum())
+            self.owned_changes += total.change(where, old.pop(line.policy, None), line)
+        for policy, line in old.items():
+            self.owned_changes += self._sums[policy].change(where, line, None)
 
 
 class _Sum:
     """One policy's running counts; the frozen form is remembered until something changes."""
 
     def __init__(self) -> None:
-        self.places: dict[Where, Line] = {}
-        self._states: Counter[State] = Counter()
-        self._desired: Counter[NamespaceName] = Counter()
-        self._expiries: Counter[float] = Counter()
-        self._reasons: Counter[str] = Counter()
+        self.places: dict[NamespaceName, int] = {}
+        """How many of its lines there are in a namespace."""
+        self.owned = 0
+        self._unwanted: dict[NamespaceName, int] = {}
+        """How many of those are not desired."""
+        self._desired = 0
+        self._states: dict[State, int] = {}
+        self._expiries: dict[float, int] = {}
+        self._reasons: dict[str, int] = {}
         self._troubled: dict[Where, Line] = {}
         self._namespaces: frozenset[NamespaceName] | None = None
         self._known: PolicyTally | None = None
 
-    def add(self, where: Where, line: Line) -> None:
-        self.places[where] = line
-        self._count(where, line, 1)
-        if line.state in TROUBLED or line.reason:
-            self._troubled[where] = line
-
-    def take_away(self, where: Where, line: Line) -> None:
-        self.places.pop(where, None)
-        self._troubled.pop(where, None)
-        self._count(where, line, -1)
-
-    def _count(self, where: Where, line: Line, by: int) -> None:
+    def change(self, where: Where, old: Line | None, new: Line | None) -> bool:
+        """Count a target's new line instead of its old one; say whether a target of ours came or went."""
         self._known = None
+        wanted_before = self._wanted(where[0])
+        owned = self.owned
+        if new is not None:
+            self._add(where, new, 1)
+        if old is not None:
+            self._add(where, old, -1)
+        if wanted_before != self._wanted(where[0]):
+            self._namespaces = None
+        if new is not None and _is_trouble(new):
+            self._troubled[where] = new
+        else:
+            self._troubled.pop(where, None)
+        return owned != self.owned
+
+    def _wanted(self, namespace: NamespaceName) -> bool:
+        return self.places.get(namespace, 0) > self._unwanted.get(namespace, 0)
+
+    def _add(self, where: Where, line: Line, by: int) -> None:
+        _bump(self.places, where[0], by)
         _bump(self._states, line.state, by)
         if line.desired:
-            if (where[0] in self._desired) != (by > 0) or self._desired[where[0]] + by == 0:
-                self._namespaces = None
-            _bump(self._desired, where[0], by)
+            self._desired += by
+        else:
+            _bump(self._unwanted, where[0], by)
+        if line.there:
+            self.owned += by
         if line.expires_at is not None:
             _bump(self._expiries, line.expires_at, by)
         if line.reason:
             _bump(self._reasons, line.reason, by)
 
     def tally(self) -> PolicyTally:
+        """Return the counts as they stand."""
         if self._known is None:
             self._known = self._frozen()
         return self._known
 
     def _frozen(self) -> PolicyTally:
         if self._namespaces is None:
-            self._namespaces = frozenset(self._desired)
+            self._namespaces = frozenset(filter(self._wanted, self.places))
         troubles = tuple(
             Trouble(where[0], where[1], line.reason or line.state.value, line.message)
-            for where, line in zip(self._troubled, self._troubled.values(), strict=True)
-        )[:SHOWN_TROUBLES]
+            for where, line in islice(self._troubled.items(), SHOWN_TROUBLES)
+        )
+        count = self._states.get
         return PolicyTally(
-            desired=self._desired.total(),
-            in_sync=self._states[State.IN_SYNC],
-            pending=self._states[State.PENDING],
-            failed=self._states[State.FAILED],
-            conflict=self._states[State.CONFLICT],
-            lingering=self._states[State.LINGERING],
-            held=self._states[State.HELD],
+            desired=self._desired,
+            in_sync=count(State.IN_SYNC, 0),
+            pending=count(State.PENDING, 0),
+            failed=count(State.FAILED, 0),
+            conflict=count(State.CONFLICT, 0),
+            lingering=count(State.LINGERING, 0),
+            held=count(State.HELD, 0),
             expires_at=min(self._expiries, default=None),
             reasons=dict(self._reasons),
             troubles=troubles,
@@ -122,7 +165,13 @@ class _Sum:
         )
 
 
-def _bump(counter: Counter, key: object, by: int) -> None:  # type: ignore[type-arg]  # one function for every key type
-    counter[key] += by
-    if not counter[key]:
+def _is_trouble(line: Line) -> bool:
+    return line.state in TROUBLED or (line.state is State.PENDING and bool(line.reason))
+
+
+def _bump(counter: dict[Key, int], key: Key, by: int) -> None:
+    count = counter.get(key, 0) + by
+    if count:
+        counter[key] = count
+    else:
         del counter[key]

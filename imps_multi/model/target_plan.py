@@ -42,6 +42,8 @@ class Line(Struct, frozen=True):
     message: str = ""
     expires_at: float | None = None
     """The earliest expiry of what lies there, as far as it is known."""
+    there: bool = False
+    """Whether a Secret lies there that is this policy's by its marks: what the brake counts its wishes against."""
 
 
 class Create(Struct, frozen=True):
@@ -89,3 +91,5 @@ class TargetPlan(Struct, frozen=True):
     wish: Wish | None = None
     wake_at: float | None = None
     """Wall-clock time at which the plan may change by itself."""
+    marked: bool = False
+    """The target carries the mark of one that is to go: its wish was let go before, by this process or another."""

@@ -69,6 +69,8 @@ class View(Struct, frozen=True):
     by_name: Mapping[SecretName, tuple[Candidate, ...]]
     seen_deleted: frozenset[PolicyName]
     hub_empty: bool
+    excluding: tuple[Candidate, ...] = ()
+    """Those that keep out of namespaces that they would select otherwise."""
 
     @staticmethod
     def empty(cluster: ClusterName, hub: HubId) -> "View":
@@ -88,12 +90,13 @@ class View(Struct, frozen=True):
 
     def excluded(self, record: NamespaceRecord) -> frozenset[PolicyName]:
         """Return the policies that only an exclusion keeps out of a namespace."""
-        return frozenset(
-            candidate.policy.name
-            for rivals in self.by_name.values()
-            for candidate in rivals
-            if candidate.excludes(record)
-        )
+        if any(key == IGNORE_ANNOTATION for key, _ in record.annotations):
+            asked: Iterable[Candidate] = (one for rivals in self.by_name.values() for one in rivals)
+        elif self.excluding:
+            asked = self.excluding
+        else:
+            return _NOBODY
+        return frozenset(candidate.policy.name for candidate in asked if candidate.excludes(record))
 
 
 def view(world: World, settings: ClusterSettings, *, hub: HubId, previous: Iterable[HubId] = ()) -> View:
@@ -116,7 +119,11 @@ def view(world: World, settings: ClusterSettings, *, hub: HubId, previous: Itera
         by_name={name: tuple(rivals) for name, rivals in by_name.items()},
         seen_deleted=world.seen_deleted,
         hub_empty=world.hub_empty,
+        excluding=tuple(one for rivals in by_name.values() for one in rivals if one.policy.namespaces.exclude),
     )
+
+
+_NOBODY: frozenset[PolicyName] = frozenset()
 
 
 def rank(policy: Policy) -> tuple[float, str]:

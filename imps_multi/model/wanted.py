@@ -5,12 +5,14 @@ name, namespace and resourceVersion are spliced in per write.
 """
 
 import json
+import math
 from collections.abc import Iterable
 
 from msgspec import Struct
 
 from imps_multi.model.credential import SourceState
 from imps_multi.model.digest import text_digest
+from imps_multi.model.discreet import Discreet
 from imps_multi.model.instant import format_instant
 from imps_multi.model.names import (
     DELETION_POLICY_ANNOTATION,
@@ -31,7 +33,7 @@ from imps_multi.model.names import (
     SecretName,
 )
 from imps_multi.model.observed import Marks, Pairs
-from imps_multi.model.payload import Payload, build
+from imps_multi.model.payload import Payload, build, losses
 from imps_multi.model.policy import Policy
 from imps_multi.model.world import Resolved
 
@@ -43,7 +45,7 @@ class Marked(Struct, frozen=True):
     linger: str
 
 
-class Wanted(Struct, frozen=True):
+class Wanted(Discreet, frozen=True):
     """One target's content and marks. ``labels``/``annotations`` as written; ``tail`` is everything that is shared."""
 
     payload: Payload
@@ -68,11 +70,15 @@ class Wanted(Struct, frozen=True):
 
 
 class WantedCache:
-    """Memory of what was built, by policy; a policy's entries go when its revision changes."""
+    """Memory of what was built, by policy, shared by every cluster.
+
+    Kept are the two newest forms of a policy, since clusters take up a new world one after the other. What is marked as
+    unwanted differs from target to target and is not kept.
+    """
 
     def __init__(self, hub: HubId) -> None:
         self._hub = hub
-        self._built: dict[PolicyName, tuple[int, dict[object, Wanted]]] = {}
+        self._built: dict[PolicyName, tuple[_Built, ...]] = {}
 
     def wanted(
         self,
@@ -81,25 +87,54 @@ class WantedCache:
         *,
         keep: frozenset[RegistryKey] = frozenset(),
         unexpired_at: float | None = None,
+        there: frozenset[RegistryKey] = frozenset(),
+        only: frozenset[RegistryKey] | None = None,
         marked: Marked | None = None,
     ) -> Wanted:
-        """Return the target of a policy for the sources that may go there."""
-        name = resolved.policy.name
-        revision, variants = self._built.get(name, (-1, {}))
-        if revision != resolved.revision:
-            variants = {}
-            self._built[name] = (resolved.revision, variants)
-        dead = () if unexpired_at is None else tuple(_dead(resolved, sources, keep, unexpired_at))
-        variant = (tuple(source.ref for source in sources), keep, dead, marked)
-        if (known := variants.get(variant)) is None:
-            payload = build(sources, resolved, keep=keep, unexpired_at=unexpired_at)
-            known = variants[variant] = make(resolved.policy, payload, self._hub, marked)
-        return known
+        """Return the target of a policy for the sources that may go there; the other arguments as for ``build``."""
+        built = self._of(resolved)
+        dead: frozenset[RegistryKey] = frozenset()
+        if unexpired_at is not None and unexpired_at >= built.first_expiry:
+            dead = _dead(sources, unexpired_at)
+        here = dead - losses(dead, there) if dead else dead
+        plain = sources is resolved.sources and not keep and not dead and only is None
+        variant = None if plain else (tuple(source.ref for source in sources), keep, dead, here, only)
+        if (known := built.variants.get(variant)) is None:
+            at = unexpired_at if dead else None
+            payload = build(sources, resolved, keep=keep, unexpired_at=at, there=here, only=only)
+            known = built.variants[variant] = make(resolved.policy, payload, self._hub)
+        return known if marked is None else make(resolved.policy, known.payload, self._hub, marked)
 
     def retain(self, names: Iterable[PolicyName]) -> None:
         """Forget every other policy."""
         kept = set(names)
         self._built = {name: built for name, built in self._built.items() if name in kept}
+
+    def _of(self, resolved: Resolved) -> "_Built":
+        """Return what was built of a policy as it is; by identity, and for an equal one that was made anew."""
+        name = resolved.policy.name
+        known = self._built.get(name, ())
+        for built in known:
+            if built.resolved is resolved:
+                return built
+        for built in known:
+            if built.resolved == resolved:
+                built.resolved = resolved
+                return built
+        fresh = _Built(resolved)
+        self._built[name] = (fresh, *known[:1])
+        return fresh
+
+
+class _Built:
+    """The variants of one policy as it was at one time."""
+
+    def __init__(self, resolved: Resolved) -> None:
+        self.resolved = resolved
+        self.first_expiry = min(
+            (source.expires_at for source in resolved.sources if source.expires_at is not None), default=math.inf
+        )
+        self.variants: dict[object, Wanted] = {}
 
 
 def make(policy: Policy, payload: Payload, hub: HubId, marked: Marked | None = None) -> Wanted:
@@ -138,16 +173,13 @@ def make(policy: Policy, payload: Payload, hub: HubId, marked: Marked | None = N
     )
 
 
-def _dead(
-    resolved: Resolved, sources: tuple[SourceState, ...], keep: frozenset[RegistryKey], now: float
-) -> Iterable[str]:
-    for source in sources:
-        if source.expires_at is not None and source.expires_at <= now:
-            yield str(source.ref)
-    for key in keep:
-        retained = resolved.retained.get(key)
-        if retained is not None and retained.expires_at is not None and retained.expires_at <= now:
-            yield key
+def _dead(sources: tuple[SourceState, ...], now: float) -> frozenset[RegistryKey]:
+    return frozenset(
+        entry.registry
+        for source in sources
+        if source.expires_at is not None and source.expires_at <= now
+        for entry in source.entries
+    )
 
 
 def _json(values: dict[str, str]) -> bytes:
