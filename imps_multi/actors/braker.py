@@ -4,6 +4,8 @@ Owns the ledger; what it lets go, holds and has approved is stored before the ve
 every synced cluster has said what it wishes under the newest world, so that one edit is judged as one.
 """
 
+from collections.abc import Mapping
+
 import anyio
 import structlog
 
@@ -52,6 +54,11 @@ class Braker:
     def settled(self) -> bool:
         """Whether everything that was wished under the newest world has been judged."""
         return self._complete() and self._judged == (self._told.version, self._world.version)
+
+    @property
+    def wishes(self) -> Mapping[ClusterName, Wishes]:
+        """What every synced cluster wishes now."""
+        return self._wishes
 
     async def approve(self, held_id: str) -> bool:
         """Let a set go that was shown in the last day; False where there is none."""

@@ -12,15 +12,17 @@ import anyio
 import structlog
 from msgspec import structs
 
+from imps_multi.actors.hub_watcher import load_sources
 from imps_multi.actors.keepers import Keepers
 from imps_multi.model import history as histories
 from imps_multi.model.compose import Inputs, compose, interpretation, remember
-from imps_multi.model.credential import MintIdentity, MintSource, SourceFault
+from imps_multi.model.credential import MintIdentity, MintSource, SourceFault, SourceKind
 from imps_multi.model.history import History
 from imps_multi.model.hub import HubSnapshot, SourceSecret
 from imps_multi.model.names import PolicyName, SecretName
 from imps_multi.model.policy import InvalidPolicy, Policy, SourceRef
-from imps_multi.model.stored_source import decode_source, encode_source
+from imps_multi.model.rest import Rest
+from imps_multi.model.stored_source import encode_source
 from imps_multi.model.world import Standing, World
 from imps_multi.ports import Interpreter, PortError, Section, StateStore
 from imps_multi.runtime.latest import Latest, wait_any
@@ -53,9 +55,7 @@ class Memory:
 
     async def load(self) -> None:
         """Read what an earlier process left."""
-        for content in (await self._store.load(Section.SOURCES)).values():
-            if (source := decode_source(content)) is not None:
-                self.sources[source.ref] = source
+        self.sources = await load_sources(self._store)
         policies = await self._store.load(Section.POLICIES)
         self._began_with_nothing = not policies
         for key, content in policies.items():
@@ -64,7 +64,8 @@ class Memory:
 
     async def learn_sources(self, hub: HubSnapshot, interpret: Interpreter) -> None:
         """Keep every source that can be used as it is now."""
-        for ref, source in hub.sources.items():
+        for ref in sorted(_named(hub)):
+            source = hub.sources.get(ref)
             if not isinstance(source, SourceSecret) or isinstance(interpret(source), SourceFault):
                 continue
             kept = structs.replace(source, place=None)
@@ -86,10 +87,33 @@ class Memory:
                 await self.note(name, after)
         return learnt
 
+    async def forget(self, rest: Rest, world: World) -> None:
+        """Drop the past of policies that have none any more, and what is left of those that are gone."""
+        for name in rest.quiet:
+            resolved, before = world.policies.get(name), self.histories.get(name)
+            if resolved is None or before is None or any(one.kind is SourceKind.UNKNOWN for one in resolved.sources):
+                continue
+            after = remember(History(known=True, handled_sync=before.handled_sync), resolved)
+            if after != before:
+                await self.note(name, after)
+        for name in rest.gone & self.histories.keys():
+            del self.histories[name]
+            await self._drop(Section.POLICIES, _PREFIX + name)
+        used = {ref for history in self.histories.values() for ref in history.refs} | world.sources.keys()
+        for ref in self.sources.keys() - used if rest.quiet or rest.gone else ():
+            del self.sources[ref]
+            await self._drop(Section.SOURCES, str(ref))
+
     async def note(self, name: PolicyName, history: History) -> None:
         """Keep a policy's history as it is now."""
         self.histories[name] = history
         await self._save(Section.POLICIES, _PREFIX + name, histories.encode(name, history))
+
+    async def _drop(self, section: Section, key: str) -> None:
+        try:
+            await self._store.delete(section, key)
+        except PortError as failure:
+            log.warning("State could not be deleted", item=key, message=str(failure))
 
     async def _save(self, section: Section, key: str, content: bytes) -> None:
         try:
@@ -99,10 +123,15 @@ class Memory:
 
 
 async def run_composer(
-    hub: Latest[HubSnapshot], keepers: Keepers, rules: Latest[Rules], memory: Memory, out: Latest[World]
+    hub: Latest[HubSnapshot],
+    keepers: Keepers,
+    rules: Latest[Rules],
+    memory: Memory,
+    rest: Latest[Rest],
+    out: Latest[World],
 ) -> None:
     """Compose for ever."""
-    readers = (hub.reader(), keepers.changed.reader(), rules.reader())
+    readers = (hub.reader(), keepers.changed.reader(), rules.reader(), rest.reader())
     await memory.load()
     while True:
         with anyio.CancelScope(deadline=anyio.current_time() + _patience_left(keepers)):
@@ -114,6 +143,7 @@ async def run_composer(
             continue
         snapshot, rule = hub.value, rules.value
         await memory.learn_sources(snapshot, rule.interpret)
+        await memory.forget(rest.value, out.value)
         inputs = _inputs(snapshot, keepers, rule, memory)
         await keepers.keep(identities(inputs))
         await handle_syncs(inputs, keepers, memory)
@@ -140,6 +170,12 @@ def identities(inputs: Inputs) -> list[MintIdentity]:
         refs.update((*policy.sources, *_past(inputs.histories, name)))
     found = (interpretation(inputs, ref)[0] for ref in sorted(refs))
     return [source.identity for source in found if isinstance(source, MintSource)]
+
+
+def _named(hub: HubSnapshot) -> set[SourceRef]:
+    """Return every source that a policy names, or named in its last valid spec."""
+    in_force = [record.in_force for record in hub.policies.values() if record.in_force is not None]
+    return {ref for policy in (*in_force, *hub.former.values()) for ref in policy.sources}
 
 
 def identity_keys(policy: Policy, hub: HubSnapshot, interpret: Interpreter) -> list[str]:

@@ -56,7 +56,6 @@ async def run_fleet(
                 del running[name]
                 setting.wish(name, None)
             for name in gone:
-                log.warning("Cluster left the configuration; what it has stays there", target_cluster=name)
                 forget(name)
             for name, member in wanted.items():
                 if name not in running:

@@ -9,26 +9,28 @@ import math
 import anyio
 import structlog
 
-from imps_multi.model.hub import HubReading, HubSnapshot
-from imps_multi.model.hub_fold import HubState, fold, needs_second_look_at, restore, snapshot
+from imps_multi.model.hub import HubReading, HubSnapshot, SourceSecret
+from imps_multi.model.hub_fold import HubState, fold, forget, needs_second_look_at, restore, snapshot
 from imps_multi.model.names import PolicyName
-from imps_multi.model.policy import Policy
+from imps_multi.model.policy import Policy, SourceRef
+from imps_multi.model.rest import Rest
 from imps_multi.model.stored_policy import StoredPolicy, decode_policy, encode_policy
+from imps_multi.model.stored_source import decode_source
 from imps_multi.ports import Hub, PortError, Section, StateStore
 from imps_multi.runtime.latest import Latest
 
 log = structlog.get_logger()
 
 
-async def watch_hub(hub: Hub, store: StateStore, out: Latest[HubSnapshot]) -> None:
-    """Read and publish for ever."""
+async def watch_hub(hub: Hub, store: StateStore, out: Latest[HubSnapshot], rest: Latest[Rest]) -> None:
+    """Read and publish for ever; deleted policies of which nothing lies anywhere are forgotten."""
     stored = await load_specs(store)
-    state = _restored(stored)
+    state = _restored(stored, await load_sources(store))
     while True:
-        state = take(state, await hub.read())
+        state = forget(take(state, await hub.read()), rest.value.gone)
         await save_specs(store, stored, state)
         out.set_if_changed(snapshot(state))
-        await _until_due(hub, state)
+        await _until_due(hub, state, rest)
 
 
 def take(state: HubState, reading: HubReading) -> HubState:
@@ -52,6 +54,13 @@ async def load_specs(store: StateStore) -> dict[PolicyName, bytes]:
         if record is not None:
             specs[record.policy.name] = content
     return specs
+
+
+async def load_sources(store: StateStore) -> dict[SourceRef, SourceSecret]:
+    """Return the last good content of every source."""
+    items = await store.load(Section.SOURCES)
+    sources = (decode_source(content) for content in items.values())
+    return {source.ref: source for source in sources if source is not None}
 
 
 async def save_specs(store: StateStore, stored: dict[PolicyName, bytes], state: HubState) -> None:
@@ -79,16 +88,27 @@ def _encode(policy: Policy, *, deleted: bool) -> bytes:
     return encode_policy(StoredPolicy(policy, deleted=deleted))
 
 
-def _restored(stored: dict[PolicyName, bytes]) -> HubState:
+def _restored(stored: dict[PolicyName, bytes], sources: dict[SourceRef, SourceSecret]) -> HubState:
     records = [record for content in stored.values() if (record := decode_policy(content)) is not None]
     return restore(
         {record.policy.name: record.policy for record in records if not record.deleted},
         {record.policy.name: record.policy for record in records if record.deleted},
+        sources,
     )
 
 
-async def _until_due(hub: Hub, state: HubState) -> None:
+async def _until_due(hub: Hub, state: HubState, rest: Latest[Rest]) -> None:
     again = needs_second_look_at(state)
     deadline = math.inf if again is None else again + 0.05
     with anyio.CancelScope(deadline=deadline):
-        await hub.changed()
+        async with anyio.create_task_group() as group:
+            group.start_soon(_forgettable, state, rest, group.cancel_scope)
+            await hub.changed()
+            group.cancel_scope.cancel()
+
+
+async def _forgettable(state: HubState, rest: Latest[Rest], waiting: anyio.CancelScope) -> None:
+    reader = rest.reader()
+    while not (await reader.next()).gone.intersection(state.former):
+        pass
+    waiting.cancel()

@@ -7,12 +7,16 @@ foresaw is restarted or quarantined alone. Feeds the composer.
 from collections.abc import Iterable, Mapping
 
 import anyio
+import structlog
 
 from imps_multi.actors.token_keeper import Mint, keep_token
 from imps_multi.model.compose import KeeperState
 from imps_multi.model.credential import MintedToken, MintIdentity
+from imps_multi.ports import PortError, Section
 from imps_multi.runtime.latest import Latest, Reader, wait_any
 from imps_multi.runtime.supervisor import Supervisor
+
+log = structlog.get_logger()
 
 
 class Keepers:
@@ -43,8 +47,16 @@ class Keepers:
             await self._supervisor.stop(_name(key))
             for memory in (self._states, self._forced, self._since):
                 memory.pop(key, None)
+            await self._drop(key)
         for key in wanted.keys() - self._states.keys():
             self._start(wanted[key])
+
+    async def _drop(self, key: str) -> None:
+        """Take away the stored token of an identity that is not used any more."""
+        try:
+            await self._mint.store.delete(Section.TOKENS, key)
+        except PortError as failure:
+            log.warning("Stored token could not be deleted", identity=key, message=str(failure))
 
     def force(self, keys: Iterable[str]) -> None:
         """Mint these anew, once."""

@@ -4,13 +4,16 @@ Owns the last report of every cluster and the published status. Feeds the status
 waits for the service to settle.
 """
 
+from collections.abc import Callable, Mapping
+
 import anyio
 import structlog
 
-from imps_multi.model.brake import HeldSet
+from imps_multi.model.brake import HeldSet, Wishes
 from imps_multi.model.hub import HubSnapshot
 from imps_multi.model.names import ClusterName, HubId
 from imps_multi.model.report import ClusterReport, Phase
+from imps_multi.model.rest import Rest, at_rest
 from imps_multi.model.service_status import Facts, service_status
 from imps_multi.model.status import Condition, ConfigurationView, ServiceStatus
 from imps_multi.model.world import World
@@ -34,6 +37,7 @@ class Reporter:
         world: Latest[World],
         held: Latest[tuple[HeldSet, ...]],
         configuration: Latest[ConfigurationView],
+        wishes: Callable[[], Mapping[ClusterName, Wishes]],
         signals: Signals,
         clock: Clock,
     ) -> None:
@@ -42,12 +46,15 @@ class Reporter:
         self._world = world
         self._held = held
         self._configuration = configuration
+        self._wishes = wishes
         self._signals = signals
         self._clock = clock
         self._told: Latest[int] = Latest(0)
         self._fanout: tuple[int, float] | None = None
         self.reports: dict[ClusterName, ClusterReport] = {}
         self.status: Latest[ServiceStatus] = Latest()
+        self.rest: Latest[Rest] = Latest(Rest())
+        """What has no past any more; read by those who remember it."""
 
     def report(self, report: ClusterReport) -> None:
         """Take in how a cluster stands now."""
@@ -92,6 +99,7 @@ class Reporter:
                 if reader.fresh:
                     reader.take()
             self.compute()
+            self.rest.set_if_changed(at_rest(self._world.value, self.reports.values(), self._wishes()))
             await anyio.sleep(PAUSE_SECONDS)
 
     def _begin_fanout(self) -> None:

@@ -22,7 +22,7 @@ from imps_multi.actors.setting import Setting
 from imps_multi.actors.token_keeper import Mint, load
 from imps_multi.model.fleet import Safety
 from imps_multi.model.hub import HubSnapshot
-from imps_multi.model.names import HubId, PolicyName
+from imps_multi.model.names import ClusterName, HubId, PolicyName
 from imps_multi.model.status import ConfigurationView
 from imps_multi.model.wanted import WantedCache
 from imps_multi.model.world import World
@@ -79,6 +79,7 @@ class Service:
             world=self.world,
             held=self.braker.held,
             configuration=ports.configuration,
+            wishes=lambda: self.braker.wishes,
             signals=ports.signals,
             clock=ports.clock,
         )
@@ -153,9 +154,9 @@ class Service:
             memory = Memory(ports.store)
             credentials.start("start", self._tell_loaded, policy=ONCE)
             async with self._supervisor("root", ROOT) as root:
-                store = ports.store
-                root.start("hub watcher", lambda: watch_hub(ports.hub, store, self.hub))
-                root.start("composer", lambda: run_composer(self.hub, keepers, ports.rules, memory, self.world))
+                store, rest = ports.store, self.reporter.rest
+                root.start("hub watcher", lambda: watch_hub(ports.hub, store, self.hub, rest))
+                root.start("composer", lambda: run_composer(self.hub, keepers, ports.rules, memory, rest, self.world))
                 root.start("braker", self.braker.run)
                 root.start("reporter", self.reporter.run)
                 root.start("fleet", self._fleet)
@@ -167,7 +168,19 @@ class Service:
         self.loaded.set()
 
     def _fleet(self) -> Awaitable[None]:
-        return run_fleet(self.ports.members, self.setting, policy=ALONE, forget=self.reporter.forget)
+        return run_fleet(self.ports.members, self.setting, policy=ALONE, forget=self._left)
+
+    def _left(self, name: ClusterName) -> None:
+        """A cluster left the configuration: what it has stays there, and what does not expire stays good."""
+        report, world = self.reporter.reports.get(name), self.world.value
+        policies = [world.policies[one] for one in (report.policies if report else ()) if one in world.policies]
+        lasting = {str(one.ref) for policy in policies for one in policy.sources if one.entries and not one.expires_at}
+        log.warning(
+            "Cluster left the configuration; what it has stays there",
+            target_cluster=name,
+            credentials_left_behind=sorted(lasting),
+        )
+        self.reporter.forget(name)
 
     def _supervisor(self, kind: str, policy: RestartPolicy) -> Supervisor:
         def on_crash(name: str, incarnation: int, error: Exception) -> None:

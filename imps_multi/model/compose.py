@@ -61,7 +61,7 @@ def interpretation(inputs: Inputs, ref: SourceRef) -> tuple[Interpretation | Non
         return None, refusal, True
     current = inputs.hub.sources.get(ref)
     if current is None:
-        return None, f"the source Secret {ref} is not in the hub", inputs.hub.synced
+        return None, f"the source Secret {ref} is not in the hub", inputs.hub.whole
     found: Interpretation
     found = SourceFault(current.message) if isinstance(current, UnusableSource) else inputs.interpret(current)
     if not isinstance(found, SourceFault):
