@@ -4,8 +4,9 @@ Pure but for ``contexts_of``, which the caller gives: it reads a kubeconfig and 
 unique over the whole fleet; an entry that matches nothing is an error, since a typo would silently drop clusters.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
@@ -13,8 +14,11 @@ from imps_multi.config.load import ConfigProblem, Loaded
 from imps_multi.config.model import ClusterEntry, ClusterOptions, Configuration, Overridable
 from imps_multi.model.fleet import BrakeLimits, ClusterSettings, Connectivity, Safety
 from imps_multi.model.hub import Place
-from imps_multi.model.matching import glob_match
+from imps_multi.model.matching import glob_match, nearest_name
 from imps_multi.model.names import ClusterName
+
+MAX_LISTED: Final = 10
+"""So many contexts are listed in a message."""
 
 ContextsOf = Callable[[Path], Iterable[str]]
 """Returns the contexts of a kubeconfig; raises ValueError with what is wrong."""
@@ -36,11 +40,31 @@ def fleet(loaded: Loaded, contexts_of: ContextsOf) -> tuple[list[Configured], li
     for index, entry in enumerate(loaded.configuration.clusters):
         path = f"clusters[{index}]"
         try:
-            clusters += _entry(loaded, entry, path, contexts_of)
+            there = [] if entry.kubeconfig is None else sorted(contexts_of(entry.kubeconfig))
         except ValueError as error:
-            problems.append(ConfigProblem(loaded.place(path), path, str(error)))
+            at = f"{path}.kubeconfig"
+            problems.append(ConfigProblem(loaded.place(at), at, str(error)))
+            continue
+        wrong = [ConfigProblem(loaded.place(at), at, message) for at, message in _unmatched(entry, path, there)]
+        problems += wrong
+        clusters += [] if wrong else _entry(loaded, entry, path, there)
     problems += _clashes(clusters)
     return clusters, problems
+
+
+def _unmatched(entry: ClusterEntry, path: str, there: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield what the entry names and its kubeconfig does not have: a typo there would silently drop clusters."""
+    if entry.context is not None and entry.context not in there:
+        message = f"{entry.kubeconfig} has no context {entry.context}{_there(entry.context, there)}"
+        yield f"{path}.context", message
+    patterns = entry.contexts or []
+    for number, pattern in enumerate(patterns):
+        if not any(glob_match(pattern, name) for name in there):
+            message = f"no context of {entry.kubeconfig} matches {pattern}{_there(pattern, there)}"
+            yield f"{path}.contexts[{number}]", message
+    matching = [name for name in there if _any(patterns, name)]
+    if matching and all(_any(entry.exclude_contexts, name) for name in matching):
+        yield f"{path}.excludeContexts", f"leave out everything that contexts match: {', '.join(matching)}"
 
 
 def safety(configuration: Configuration) -> Safety:
@@ -54,24 +78,17 @@ def safety(configuration: Configuration) -> Safety:
     )
 
 
-def _entry(loaded: Loaded, entry: ClusterEntry, path: str, contexts_of: ContextsOf) -> Iterator[Configured]:
+def _entry(loaded: Loaded, entry: ClusterEntry, path: str, there: Sequence[str]) -> Iterator[Configured]:
     defaults = loaded.configuration.defaults
     place = loaded.place(path)
-    if entry.kubeconfig is None:
-        yield Configured(_settings(entry.name or "", defaults, entry), None, "", place)
+    if entry.contexts is None:
+        settings = _settings(entry.name or "", defaults, entry)
+        yield Configured(settings, entry.kubeconfig, entry.context or "", place)
         return
-    there = list(contexts_of(entry.kubeconfig))
-    if entry.context is not None:
-        if entry.context not in there:
-            raise ValueError(f"context {entry.context} is not in {entry.kubeconfig}{_there(there)}")
-        yield Configured(_settings(entry.name or "", defaults, entry), entry.kubeconfig, entry.context, place)
-        return
-    chosen = [name for name in there if _any(entry.contexts or [], name) and not _any(entry.exclude_contexts, name)]
-    if not chosen:
-        raise ValueError(f"no context of {entry.kubeconfig} matches {', '.join(entry.contexts or [])}{_there(there)}")
-    for name in chosen:
-        overrides = [one for one in entry.overrides if _any(one.contexts, name)]
-        yield Configured(_settings(name, defaults, entry, *overrides), entry.kubeconfig, name, place)
+    for name in there:
+        if _any(entry.contexts, name) and not _any(entry.exclude_contexts, name):
+            overrides = [one for one in entry.overrides if _any(one.contexts, name)]
+            yield Configured(_settings(name, defaults, entry, *overrides), entry.kubeconfig, name, place)
 
 
 def _settings(name: str, defaults: Overridable, *layers: ClusterOptions) -> ClusterSettings:
@@ -108,18 +125,24 @@ def _clashes(clusters: Iterable[Configured]) -> Iterator[ConfigProblem]:
         earlier = first.setdefault(name, cluster)
         if earlier is not cluster:
             message = (
-                f"cluster name {name} (context {cluster.context} of {cluster.kubeconfig}) is taken by context "
-                f"{earlier.context} of {earlier.kubeconfig} at {earlier.place}; give one of them a name of its own"
+                f"the cluster name {name} ({_origin(cluster)}) is taken at {earlier.place} ({_origin(earlier)}); give "
+                "one of them another name, by an entry with name and context"
             )
             yield ConfigProblem(cluster.place, "clusters", message)
+
+
+def _origin(cluster: Configured) -> str:
+    return "inCluster" if cluster.kubeconfig is None else f"context {cluster.context} of {cluster.kubeconfig}"
 
 
 def _any(patterns: Iterable[str], name: str) -> bool:
     return any(glob_match(pattern, name) for pattern in patterns)
 
 
-def _there(contexts: list[str]) -> str:
+def _there(wanted: str, contexts: Sequence[str]) -> str:
+    """Tell which contexts there are, the one that was most likely meant first."""
     if not contexts:
-        return "; it has none"
-    shown = ", ".join(sorted(contexts)[:10])
-    return f"; it has {shown}" + (f" and {len(contexts) - 10} more" if len(contexts) > 10 else "")  # noqa: PLR2004  # as shown above
+        return "; it has none at all"
+    near = nearest_name(wanted, contexts)
+    listed = ", ".join(contexts[:MAX_LISTED]) + (", …" if len(contexts) > MAX_LISTED else "")
+    return f" (did you mean {near}?); it has {listed}" if near is not None else f"; it has {listed}"
