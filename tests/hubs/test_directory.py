@@ -10,7 +10,8 @@ import pytest
 
 from imps_multi.file_changes import FileChanges
 from imps_multi.hubs import directory as module
-from imps_multi.hubs.directory import DirectoryHub, manifest_paths, read_directory, stable_content
+from imps_multi.hubs.directory import DirectoryHub
+from imps_multi.hubs.manifest_files import manifest_paths, read_directory, stable_content
 from imps_multi.model.hub import HubReading
 from imps_multi.model.hub_fold import HubState, fold, snapshot
 from tests.hubs.test_manifests import POLICY, SECRET
