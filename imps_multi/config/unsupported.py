@@ -24,8 +24,6 @@ def unsupported(value: Mapping[str, Any]) -> Iterator[tuple[tuple[Step, ...], st
         yield ("hub", "inCluster"), f"a hub in a cluster {LATER}; use hub.directory"
     if _part(value, "coordination").get("mode") in {"leader", "sharded"}:
         yield ("coordination", "mode"), f"{LATER}; only single is"
-    if _part(value, "safety").get("maxNewTargets"):
-        yield ("safety", "maxNewTargets"), f"{LATER}; leave it 0"
     yield from _decommissioned(value.get("clusters"))
 
 

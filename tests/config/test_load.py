@@ -139,7 +139,6 @@ def test_a_number_may_come_from_the_environment(read: Callable[..., Loaded]) -> 
         (MINIMAL + "network: {}\n", "3:1: network: is not supported by this version; take it away"),
         (MINIMAL + "verification: {}\n", "3:1: verification: is not supported by this version; take it away"),
         (MINIMAL + "coordination: {mode: leader}\n", "coordination.mode: is not supported by this version"),
-        (MINIMAL + "safety: {maxNewTargets: 5}\n", "safety.maxNewTargets: is not supported by this version"),
         (
             "hub: {id: a, kubeconfig: b}\nclusters: []\n",
             "1:14: hub.kubeconfig: a hub in a cluster is not supported by this version; use hub.directory",
