@@ -12,6 +12,7 @@ import structlog
 from imps_multi.actors.setting import Verdict
 from imps_multi.model.brake import HeldSet, Judgement, Ledger, Wishes, approve, judge
 from imps_multi.model.fleet import Safety
+from imps_multi.model.growth import Expansion, Growth, admit, judge_growth
 from imps_multi.model.names import ClusterName
 from imps_multi.model.stored_ledger import decode_ledger, encode_ledger
 from imps_multi.model.world import World
@@ -36,9 +37,11 @@ class Braker:
         self._wishes: dict[ClusterName, Wishes] = {}
         self._told: Latest[int] = Latest(0)
         self._ledger = Ledger()
+        self._growth = Growth()
         self._judged = (-1, -1)
         self.verdict: Latest[Verdict] = Latest(Verdict())
         self.held: Latest[tuple[HeldSet, ...]] = Latest(())
+        self.expansions: Latest[tuple[Expansion, ...]] = Latest(())
 
     def wish(self, cluster: ClusterName, wishes: Wishes | None) -> None:
         """Take in what a cluster wishes; None while it is not synced."""
@@ -62,10 +65,11 @@ class Braker:
 
     async def approve(self, held_id: str) -> bool:
         """Let a set go that was shown in the last day; False where there is none."""
-        ledger = approve(self._ledger, held_id, now=self._clock())
-        if ledger is None:
+        now = self._clock()
+        ledger, growth = approve(self._ledger, held_id, now=now), admit(self._growth, held_id, now=now)
+        if ledger is None and growth is None:
             return False
-        self._ledger = ledger
+        self._ledger, self._growth = ledger or self._ledger, growth or self._growth
         await self._keep()
         log.info("Held set was approved", id=held_id)
         self._told.set(self._told.value + 1)
@@ -73,7 +77,7 @@ class Braker:
 
     async def run(self) -> None:
         """Judge for ever."""
-        self._ledger = await load_ledger(self._store)
+        self._ledger, self._growth = await load_ledger(self._store)
         readers = (self._told.reader(), self._safety.reader(), self._world.reader())
         while True:
             with anyio.move_on_after(RECHECK_SECONDS):
@@ -93,22 +97,40 @@ class Braker:
         return all(wishes.version == version for wishes in self._wishes.values())
 
     async def _judge(self) -> None:
-        judgement = judge(self._wishes.values(), self._ledger, self._safety.value, now=self._clock())
-        self._tell(judgement)
-        if judgement.ledger != self._ledger:
-            self._ledger = judgement.ledger
-            await self._keep()
-        held = frozenset().union(*(one.members for one in judgement.held))
+        now, safety = self._clock(), self._safety.value
+        said, limit = list(self._wishes.values()), safety.max_new_targets
+        judgement = judge(said, self._ledger, safety, now=now)
+        growth, expansions = judge_growth(self._world.value, said, self._growth, limit, now=now)
+        self._tell(judgement, expansions)
         self.held.set_if_changed(judgement.held)
-        self.verdict.set_if_changed(Verdict(released=judgement.released, held=held))
+        self.expansions.set_if_changed(expansions)
+        if (judgement.ledger, growth) != (self._ledger, self._growth):
+            before = self._ledger, self._growth
+            self._ledger, self._growth = judgement.ledger, growth
+            if not await self._keep():
+                self._ledger, self._growth = before
+                return  # what is let go must be remembered; it is tried again
+        held = frozenset().union(*(one.members for one in judgement.held))
+        admitted = growth.admitted if limit else None
+        self.verdict.set_if_changed(Verdict(released=judgement.released, held=held, admitted=admitted))
 
     async def _approve_from_hub(self) -> None:
         for resolved in self._world.value.policies.values():
             request = resolved.policy.approve_request
-            if request and any(one.id == request for one in self.held.value):
+            shown = {one.id for one in self.held.value} | {one.id for one in self.expansions.value}
+            if request in shown:
                 await self.approve(request)
 
-    def _tell(self, judgement: Judgement) -> None:
+    def _tell(self, judgement: Judgement, expansions: tuple[Expansion, ...]) -> None:
+        offered = {one.id for one in self.expansions.value}
+        for expansion in expansions:
+            if expansion.id not in offered:
+                log.warning(
+                    "Expansion is held and waits for approval",
+                    id=expansion.id,
+                    policy=expansion.policy,
+                    why=expansion.why,
+                )
         known = {one.id for one in self.held.value}
         for one in judgement.held:
             if one.id not in known:
@@ -120,14 +142,16 @@ class Braker:
                     why=one.why,
                 )
 
-    async def _keep(self) -> None:
+    async def _keep(self) -> bool:
         try:
-            await self._store.save(Section.HELD, ITEM, encode_ledger(self._ledger))
+            await self._store.save(Section.HELD, ITEM, encode_ledger(self._ledger, self._growth))
         except PortError as failure:
-            log.warning("The brake's ledger could not be stored", message=str(failure))
+            log.warning("The brake's ledger could not be stored; nothing new is let go", message=str(failure))
+            return False
+        return True
 
 
-async def load_ledger(store: StateStore) -> Ledger:
+async def load_ledger(store: StateStore) -> tuple[Ledger, Growth]:
     """Return what an earlier process let go, showed and had approved."""
     content = (await store.load(Section.HELD)).get(ITEM)
-    return decode_ledger(content) if content is not None else Ledger()
+    return decode_ledger(content) if content is not None else (Ledger(), Growth())

@@ -5,14 +5,20 @@ the reporter. Whatever its cluster does, no other actor waits for it.
 """
 
 import anyio
+import structlog
 
-from imps_multi.actors.contact import Lost, keep_contact
+from imps_multi.actors.contact import PROBE, Lost, keep_contact
 from imps_multi.actors.reporting import keep_reporting
 from imps_multi.actors.setting import Setting
 from imps_multi.actors.station import Station, station
 from imps_multi.actors.watching import keep_watching
 from imps_multi.actors.working import keep_working
-from imps_multi.ports import FleetMember
+from imps_multi.model.report import ClusterReport, Contact, Phase
+from imps_multi.ports import ClusterClient, FleetMember, PortError
+
+CLOSE_SECONDS = 1.0
+
+log = structlog.get_logger()
 
 
 async def run_cluster(member: FleetMember, setting: Setting) -> None:
@@ -20,7 +26,7 @@ async def run_cluster(member: FleetMember, setting: Setting) -> None:
 
     Raises whatever nobody foresaw; what a cluster can do wrong is handled inside.
     """
-    client = await member.connect()
+    client = await connect(member, setting)
     try:
         here = setting.stations[member.settings.name] = station(member, setting, client)
         async with anyio.create_task_group() as group:
@@ -31,8 +37,36 @@ async def run_cluster(member: FleetMember, setting: Setting) -> None:
     finally:
         setting.wish(member.settings.name, None)
         setting.stations.pop(member.settings.name, None)
-        with anyio.CancelScope(shield=True):
+        with anyio.move_on_after(CLOSE_SECONDS, shield=True):
             await client.aclose()
+
+
+async def connect(member: FleetMember, setting: Setting) -> ClusterClient:
+    """Build the client; what it is built from may be unusable, and may be put right without us."""
+    retries = PROBE.start(setting.rand)
+    since = setting.clock()
+    while True:
+        try:
+            return await member.connect()
+        except PortError as failure:
+            delay = retries.next()
+            setting.claims.tried(member.settings.name)
+            setting.report(_unusable(member, failure, since=since, next_attempt=setting.clock() + delay))
+            if retries.attempts == 1:
+                reason, message = failure.reason.value, str(failure)
+                log.warning("Cluster is degraded", target_cluster=member.settings.name, reason=reason, message=message)
+            await anyio.sleep(delay)
+
+
+def _unusable(member: FleetMember, failure: PortError, *, since: float, next_attempt: float) -> ClusterReport:
+    contact = Contact(
+        phase=Phase.DEGRADED,
+        reason=failure.reason.value,
+        message=str(failure),
+        since=since,
+        next_attempt=next_attempt,
+    )
+    return ClusterReport(settings=member.settings, contact=contact, contacted=True)
 
 
 async def session(here: Station, lost: Lost) -> None:
@@ -50,6 +84,7 @@ async def follow_world(here: Station) -> None:
         world = await reader.next()
         here.book.drop_names(world.names)
         touched = here.book.adopt(here.see_world())
+        here.adopted_at = here.setting.clock()
         here.names.set(here.names.value + 1)
         await here.look_through(touched)
         if not reader.fresh:
@@ -61,7 +96,4 @@ async def follow_verdict(here: Station) -> None:
     """Take in each new word of the brake."""
     reader = here.setting.verdict.reader()
     while True:
-        verdict = await reader.next()
-        released = frozenset(wish for wish in verdict.released if wish.cluster == here.name)
-        held = frozenset(wish for wish in verdict.held if wish.cluster == here.name)
-        here.look_at(here.book.judge(released, held))
+        here.look_at(here.heed(await reader.next()))

@@ -10,6 +10,7 @@ import anyio
 import structlog
 
 from imps_multi.model.brake import HeldSet, Wishes
+from imps_multi.model.growth import Expansion
 from imps_multi.model.hub import HubSnapshot
 from imps_multi.model.names import ClusterName, HubId
 from imps_multi.model.report import ClusterReport, Phase
@@ -36,6 +37,7 @@ class Reporter:
         hub: Latest[HubSnapshot],
         world: Latest[World],
         held: Latest[tuple[HeldSet, ...]],
+        expansions: Latest[tuple[Expansion, ...]],
         configuration: Latest[ConfigurationView],
         wishes: Callable[[], Mapping[ClusterName, Wishes]],
         signals: Signals,
@@ -45,6 +47,7 @@ class Reporter:
         self._hub = hub
         self._world = world
         self._held = held
+        self._expansions = expansions
         self._configuration = configuration
         self._wishes = wishes
         self._signals = signals
@@ -75,6 +78,7 @@ class Reporter:
             world=self._world.value,
             reports=dict(self.reports),
             held=self._held.value,
+            expansions=self._expansions.value,
             configuration=self._configuration.value,
         )
 

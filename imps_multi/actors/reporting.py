@@ -10,19 +10,22 @@ from imps_multi.actors.station import Station
 from imps_multi.model.report import ClusterReport
 
 PAUSE_SECONDS = 0.1
+IDLE_SECONDS = 30.0
+"""At rest a report comes as often, for the time of the last contact in it."""
 TRIES = 3
 
 
 async def keep_reporting(here: Station) -> None:
     """Report for ever; a burst of changes is one report."""
     reader = here.changed.reader()
-    wished = -1
+    wished: object = None
     uid_changes = 0
     while True:
-        await reader.next()
+        with anyio.move_on_after(IDLE_SECONDS):
+            await reader.next()
         here.setting.report(report(here))
-        if here.book.wish_changes != wished:
-            wished = here.book.wish_changes
+        if (wish := (here.book.wish_changes, here.book.growth())) != wished:
+            wished = wish
             here.settle_picture()
         for _ in range(here.book.uid_changes - uid_changes):
             here.setting.signals.uid_changed(here.name)

@@ -78,6 +78,7 @@ class Service:
             hub=self.hub,
             world=self.world,
             held=self.braker.held,
+            expansions=self.braker.expansions,
             configuration=ports.configuration,
             wishes=lambda: self.braker.wishes,
             signals=ports.signals,

@@ -3,7 +3,7 @@
 Built once by app; holds no state of a cluster.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import anyio
 
 from imps_multi.actors.claims import Claims
 from imps_multi.model.brake import Wishes
-from imps_multi.model.names import ClusterName, HubId
+from imps_multi.model.names import ClusterName, HubId, PolicyName
 from imps_multi.model.report import ClusterReport
 from imps_multi.model.target_plan import Wish
 from imps_multi.model.wanted import WantedCache
@@ -31,6 +31,8 @@ class Verdict:
 
     released: frozenset[Wish] = frozenset()
     held: frozenset[Wish] = frozenset()
+    admitted: Mapping[PolicyName, int] | None = None
+    """The generation of each policy that may make new targets; None where there is no limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from imps_multi.model.observed import (
 )
 from imps_multi.model.observed_fold import Observed, same_secret
 from imps_multi.model.ownership import Foreign, Ours, Owner, marked_whole, owner
-from imps_multi.model.plan import Gate, Planner
+from imps_multi.model.plan import EXPANSION_HELD, Gate, Planner
 from imps_multi.model.report import PolicyTally
 from imps_multi.model.tally import Tally, Where
 from imps_multi.model.target_plan import Create, Delete, Line, State, TargetPlan, Update, Wish
@@ -135,13 +135,24 @@ class Book:
             touched |= {where[0] for where, lines in self.tally.places() if _needs_the_whole(lines)}
         return touched
 
-    def judge(self, released: frozenset[Wish], held: frozenset[Wish]) -> set[NamespaceName]:
+    def judge(
+        self,
+        released: frozenset[Wish],
+        held: frozenset[Wish],
+        admitted: Mapping[PolicyName, int] | None = None,
+    ) -> set[NamespaceName]:
         """Take in the brake's word; return the namespaces to look at again."""
         before = self._gate
-        self._gate = structs.replace(before, released=released, held=held)
+        self._gate = structs.replace(before, released=released, held=held, admitted=admitted)
         self._renew()
         changed = (released ^ before.released) | (held ^ before.held)
-        return {wish.namespace for wish in changed if wish.cluster == self.cluster}
+        touched = {wish.namespace for wish in changed if wish.cluster == self.cluster}
+        return touched if admitted == before.admitted else touched | self._missing_somewhere()
+
+    def _missing_somewhere(self) -> set[NamespaceName]:
+        """Return the namespaces in which something waits to be made."""
+        waiting = {name for name, tally in self.tally.sums().items() if tally.pending}
+        return self.tally.of_policies(frozenset(waiting))
 
     def complete(self, *, whole_picture: bool) -> set[NamespaceName]:
         """Take in whether the whole picture is there; return the namespaces for which that matters."""
@@ -189,12 +200,16 @@ class Book:
             return [Due(namespace, at=min(wakes))] if wakes else []
         self.writing.add(namespace)
         rushed = urgent or any(isinstance(plan.write, (Create, Delete)) for plan in writes)
-        delay = max((self._contest_delay((plan.namespace, plan.name), now) for plan in writes), default=0.0)
+        delay = min(self._contest_delay((plan.namespace, plan.name), now) for plan in writes)
         return [Due(namespace, urgent=rushed, at=now + delay if delay else None)]
 
     def writes(self, namespace: NamespaceName, *, now: float) -> list[TargetPlan]:
-        """Return the plans of a namespace that have a write, as of now."""
-        return [plan for plan in self._plans(namespace, now) if plan.write is not None]
+        """Return the plans of a namespace that have a write, as of now; what is contested waits."""
+        return [
+            plan
+            for plan in self._plans(namespace, now)
+            if plan.write is not None and not self._contest_delay((plan.namespace, plan.name), now)
+        ]
 
     def wishes(self) -> Wishes:
         """Return what is wished away here, for the brake."""
@@ -204,7 +219,15 @@ class Book:
             wishes=frozenset(self._wishes.values()),
             totals=self.tally.owned(),
             marked=frozenset(self._wishes[where] for where in self._marked),
+            growth=self.growth(),
         )
+
+    def growth(self) -> Mapping[PolicyName, int]:
+        """Return the new targets that wait until their policy's edit is admitted."""
+        if self._gate.admitted is None:
+            return {}
+        waiting = {name: tally.reasons.get(EXPANSION_HELD, 0) for name, tally in self.tally.sums().items()}
+        return {name: count for name, count in waiting.items() if count}
 
     @property
     def wish_changes(self) -> int:

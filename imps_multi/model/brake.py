@@ -38,6 +38,8 @@ class Wishes(Struct, frozen=True):
     wishes: frozenset[Wish] = frozenset()
     totals: Mapping[PolicyName, int] = {}
     marked: frozenset[Wish] = frozenset()
+    growth: Mapping[PolicyName, int] = {}
+    """New targets that wait until their policy's edit is admitted."""
 
 
 class Shown(Struct, frozen=True):

@@ -34,6 +34,7 @@ from imps_multi.model.wanted import Marked, Wanted, WantedCache
 from imps_multi.model.world import Resolved, Standing
 
 LINGER = "1h"
+EXPANSION_HELD = "ExpansionHeld"
 LINGER_AT_MOST = 7 * 86400.0
 
 
@@ -44,6 +45,8 @@ class Gate(Struct, frozen=True):
     released: frozenset[Wish] = frozenset()
     held: frozenset[Wish] = frozenset()
     looks: Mapping[tuple[NamespaceName, SecretName], float] = {}
+    admitted: Mapping[PolicyName, int] | None = None
+    """The generation of each policy that may make new targets; None where there is no limit."""
 
 
 class Planner:
@@ -112,6 +115,9 @@ class Planner:
             return Line(name, State.PENDING, reason=reason, message="no source gives a usable credential here"), None
         if _too_large(wanted):
             return Line(name, State.FAILED, reason="TooLarge", message=_TOO_LARGE), None
+        admitted = self._gate.admitted
+        if admitted is not None and admitted.get(name) != winner.policy.generation:
+            return Line(name, State.PENDING, reason=EXPANSION_HELD, message="so many new targets need approval"), None
         return Line(name, State.PENDING), wanted
 
     def _ours(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from imps_multi.model.brake import HeldSet
 from imps_multi.model.credential import SourceState
+from imps_multi.model.growth import Expansion
 from imps_multi.model.instant import format_instant, format_optional
 from imps_multi.model.names import ClusterName
 from imps_multi.model.readiness import (
@@ -55,6 +56,7 @@ def policy_status(resolved: Resolved, around: Circumstances, previous: PolicySta
     counts = target_counts(mine.values())
     ready = readiness(resolved, around)
     held = [one for one in around.held if one.policy == policy.name or concerns(one, resolved)]
+    expansions = [one for one in around.expansions if one.policy == policy.name]
     rows = [
         ("Ready", ready),
         ("SourcesResolved", sources_resolved(resolved, around)),
@@ -62,6 +64,7 @@ def policy_status(resolved: Resolved, around: Circumstances, previous: PolicySta
         ("TargetsReachable", targets_reachable(resolved, around)),
         ("CredentialsFresh", credentials_fresh(resolved, around)),
         *([("DeletionHeld", Ready("True", "DeletionHeld", held_text(held)))] if held else []),
+        *(("ExpansionHeld", Ready("True", "ExpansionHeld", f"{one.why}: approve {one.id}")) for one in expansions),
     ]
     namespaces = sorted({space for tally in mine.values() for space in tally.namespaces})
     expiries = [tally.expires_at for tally in mine.values() if tally.expires_at is not None]
@@ -90,6 +93,11 @@ def exit_code(statuses: Iterable[PolicyStatus]) -> int:
         return Severity.WRONG
     away = any(condition.reason in ("TargetUnreachable", "Starting") for condition in ready)
     return Severity.UNREACHABLE if away else Severity.FINE
+
+
+def expansion_status(one: Expansion) -> HeldStatus:
+    """Return a held expansion as it is shown: it deletes nothing."""
+    return HeldStatus(id=one.id, deletions=0, why=one.why, policy=one.policy, clusters=[str(c) for c in one.clusters])
 
 
 def held_status(one: HeldSet) -> HeldStatus:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from imps_multi.model.brake import HeldSet
 from imps_multi.model.fleet import Connectivity
+from imps_multi.model.growth import Expansion
 from imps_multi.model.matching import glob_match, nearest_name
 from imps_multi.model.names import ClusterName
 from imps_multi.model.payload import allowed
@@ -35,8 +36,9 @@ class Circumstances(Struct, frozen=True):
     """What a policy's status depends on, beside the policy."""
 
     reports: Mapping[ClusterName, ClusterReport]
-    held: tuple[HeldSet, ...]
     now: float
+    held: tuple[HeldSet, ...]
+    expansions: tuple[Expansion, ...] = ()
 
 
 class Severity(enum.IntEnum):

@@ -10,10 +10,11 @@ from msgspec import Struct
 import imps_multi
 from imps_multi.model.brake import HeldSet
 from imps_multi.model.credential import SourceState
+from imps_multi.model.growth import Expansion
 from imps_multi.model.hub import HubSnapshot
 from imps_multi.model.instant import format_optional
 from imps_multi.model.names import ClusterName, HubId, PolicyName
-from imps_multi.model.policy_status import held_status, invalid_status, policy_status
+from imps_multi.model.policy_status import expansion_status, held_status, invalid_status, policy_status
 from imps_multi.model.readiness import Circumstances, target_counts
 from imps_multi.model.report import ClusterReport
 from imps_multi.model.status import (
@@ -37,12 +38,13 @@ class Facts(Struct, frozen=True):
     world: World
     reports: Mapping[ClusterName, ClusterReport]
     held: tuple[HeldSet, ...] = ()
+    expansions: tuple[Expansion, ...] = ()
     configuration: ConfigurationView = ConfigurationView()
 
 
 def service_status(facts: Facts, previous: ServiceStatus | None, *, now: float) -> ServiceStatus:
     """Compute everything that is told. ``now`` in seconds since the epoch."""
-    around = Circumstances(reports=facts.reports, held=facts.held, now=now)
+    around = Circumstances(reports=facts.reports, held=facts.held, expansions=facts.expansions, now=now)
     before = {view.name: view.status for view in previous.policies} if previous is not None else {}
     return ServiceStatus(
         version=imps_multi.__version__,
@@ -51,7 +53,7 @@ def service_status(facts: Facts, previous: ServiceStatus | None, *, now: float) 
         clusters=[_cluster(report) for _, report in sorted(facts.reports.items())],
         policies=list(_policies(facts, around, before)),
         credentials=[_credential(source) for _, source in sorted(facts.world.sources.items())],
-        held=[held_status(one) for one in facts.held],
+        held=[*map(held_status, facts.held), *map(expansion_status, facts.expansions)],
     )
 
 

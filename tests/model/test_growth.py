@@ -1,0 +1,65 @@
+"""The brake's other side: edits that would make many new targets."""
+
+from imps_multi.model.brake import Wishes
+from imps_multi.model.growth import Growth, admit, expansion_id, judge_growth
+from imps_multi.model.names import ClusterName, NamespaceName, PolicyName, SecretName
+from imps_multi.model.policy import Policy, SourceRef, TargetSecret
+from imps_multi.model.world import Resolved, Standing, World
+
+NAME = PolicyName("team-a")
+EAST, WEST = ClusterName("east"), ClusterName("west")
+
+
+def world(generation: int = 1, standing: Standing = Standing.VALID) -> World:
+    policy = Policy(
+        name=NAME,
+        generation=generation,
+        sources=(SourceRef(NamespaceName("reg"), "one"),),
+        secret=TargetSecret(SecretName("pull")),
+    )
+    return World(version=1, policies={NAME: Resolved(policy, standing, ())})
+
+
+def asks(**growth: int) -> list[Wishes]:
+    return [Wishes(ClusterName(name), 1, growth={NAME: count}) for name, count in growth.items()]
+
+
+def test_an_edit_that_adds_no_more_than_the_limit_over_the_fleet_is_admitted() -> None:
+    growth, held = judge_growth(world(), asks(east=3, west=2), Growth(), 5, now=0.0)
+    assert ({NAME: 1}, ()) == (growth.admitted, held)
+
+
+def test_an_edit_that_adds_more_over_the_fleet_waits_and_says_where() -> None:
+    growth, held = judge_growth(world(), asks(east=3, west=3), Growth(), 5, now=0.0)
+    assert {} == growth.admitted
+    assert [(NAME, (EAST, WEST), "6 new targets would be made; 5 may without approval")] == [
+        (one.policy, one.clusters, one.why) for one in held
+    ]
+
+
+def test_a_generation_that_was_admitted_may_grow_with_its_namespaces() -> None:
+    growth, held = judge_growth(world(), asks(east=500), Growth(admitted={NAME: 1}), 5, now=0.0)
+    assert ({NAME: 1}, ()) == (growth.admitted, held)
+
+
+def test_approval_admits_that_generation_and_no_later_one() -> None:
+    growth, held = judge_growth(world(), asks(east=9), Growth(), 5, now=0.0)
+    approved = admit(growth, held[0].id, now=60.0)
+    assert approved is not None
+    assert () == judge_growth(world(), asks(east=9), approved, 5, now=61.0)[1]
+    later = judge_growth(world(generation=2), asks(east=9), approved, 5, now=62.0)[1]
+    assert [expansion_id(NAME, 2)] == [one.id for one in later]
+
+
+def test_an_id_that_was_shown_more_than_a_day_ago_admits_nothing() -> None:
+    growth, held = judge_growth(world(), asks(east=9), Growth(), 5, now=0.0)
+    assert admit(growth, held[0].id, now=2 * 86400.0) is None
+
+
+def test_without_a_limit_nothing_is_held() -> None:
+    assert () == judge_growth(world(), asks(east=900), Growth(), 0, now=0.0)[1]
+
+
+def test_an_invalid_policy_makes_nothing_and_is_not_judged() -> None:
+    growth, held = judge_growth(world(standing=Standing.INVALID), asks(east=9), Growth(), 5, now=0.0)
+    assert ({}, ()) == (growth.admitted, held)
