@@ -26,27 +26,27 @@ def asks(**growth: int) -> list[Wishes]:
 
 def test_an_edit_that_adds_no_more_than_the_limit_over_the_fleet_is_admitted() -> None:
     growth, held = judge_growth(world(), asks(east=3, west=2), Growth(), 5, now=0.0)
-    assert ({NAME: 1}, ()) == (growth.admitted, held)
+    assert (growth.admitted, held) == ({NAME: 1}, ())
 
 
 def test_an_edit_that_adds_more_over_the_fleet_waits_and_says_where() -> None:
     growth, held = judge_growth(world(), asks(east=3, west=3), Growth(), 5, now=0.0)
-    assert {} == growth.admitted
-    assert [(NAME, (EAST, WEST), "6 new targets would be made; 5 may without approval")] == [
-        (one.policy, one.clusters, one.why) for one in held
+    assert growth.admitted == {}
+    assert [(one.policy, one.clusters, one.why) for one in held] == [
+        (NAME, (EAST, WEST), "6 new targets would be made; 5 may without approval")
     ]
 
 
 def test_a_generation_that_was_admitted_may_grow_with_its_namespaces() -> None:
     growth, held = judge_growth(world(), asks(east=500), Growth(admitted={NAME: 1}), 5, now=0.0)
-    assert ({NAME: 1}, ()) == (growth.admitted, held)
+    assert (growth.admitted, held) == ({NAME: 1}, ())
 
 
 def test_approval_admits_that_generation_and_no_later_one() -> None:
     growth, held = judge_growth(world(), asks(east=9), Growth(), 5, now=0.0)
     approved = admit(growth, held[0].id, now=60.0)
     assert approved is not None
-    assert () == judge_growth(world(), asks(east=9), approved, 5, now=61.0)[1]
+    assert judge_growth(world(), asks(east=9), approved, 5, now=61.0)[1] == ()
     later = judge_growth(world(generation=2), asks(east=9), approved, 5, now=62.0)[1]
     assert [expansion_id(NAME, 2)] == [one.id for one in later]
 
@@ -57,9 +57,9 @@ def test_an_id_that_was_shown_more_than_a_day_ago_admits_nothing() -> None:
 
 
 def test_without_a_limit_nothing_is_held() -> None:
-    assert () == judge_growth(world(), asks(east=900), Growth(), 0, now=0.0)[1]
+    assert judge_growth(world(), asks(east=900), Growth(), 0, now=0.0)[1] == ()
 
 
 def test_an_invalid_policy_makes_nothing_and_is_not_judged() -> None:
     growth, held = judge_growth(world(standing=Standing.INVALID), asks(east=9), Growth(), 5, now=0.0)
-    assert ({}, ()) == (growth.admitted, held)
+    assert (growth.admitted, held) == ({}, ())
