@@ -39,20 +39,16 @@ class Claims:
     async def claim(self, uid: Uid, name: ClusterName) -> ClusterName | None:
         """Take an identity; return None when it is ours now, else who holds it.
 
-        Waits a moment for entries that stand earlier in the file and have not proved anything yet.
+        Waits a moment for entries that stand earlier in the file and have not proved anything yet. Whatever else the
+        name held is free again: it is another cluster now.
         """
-        self.tried(name)
+        self._holders = {held: holder for held, holder in self._holders.items() if holder != name or held == uid}
         with anyio.move_on_after(TIE_SECONDS):
             while uid not in self._holders and self._earlier_unproven(name):
                 await self._moved.wait()
         holder = self._holders.setdefault(uid, name)
-        self._move()
+        self.tried(name)
         return None if holder == name else holder
-
-    def give_up(self, name: ClusterName) -> None:
-        """Free whatever a name holds: it turned out to be another cluster now."""
-        self._holders = {uid: holder for uid, holder in self._holders.items() if holder != name}
-        self._move()
 
     def _earlier_unproven(self, name: ClusterName) -> bool:
         mine = self._order.get(name, 0)

@@ -15,13 +15,16 @@ from msgspec import structs
 from imps_multi.actors.station import Station
 from imps_multi.model.names import Uid
 from imps_multi.model.report import Contact, Phase
-from imps_multi.ports import PortError, Reason, ServerVersion, Throttled
+from imps_multi.ports import PortError, Reason, ServerVersion, Throttled, Transient
 from imps_multi.runtime.backoff import Backoff, Retries
 
 QUIET_SECONDS = 15.0
 BUSY_QUIET_SECONDS = 2.0
-"""The same while something is being written: answers should be coming then."""
+"""The same while a write is under way: answers should be coming then."""
 SECOND_LOOK_SECONDS = 0.5
+IDENTITY_SECONDS = 5.0
+STEADY_SECONDS = 10.0
+"""A session that ends sooner was no contact: the backoff goes on where it was."""
 PROBE = Backoff(initial=0.5, factor=2.0, cap=5.0, jitter=0.4)
 
 Lost = Callable[[PortError], None]
@@ -35,9 +38,17 @@ async def keep_contact(here: Station, session: Session) -> None:
     """Keep contact for ever."""
     retries = PROBE.start(here.setting.rand)
     while True:
-        if await reach(here, retries):
+        if not await reach(here, retries):
+            continue
+        began = anyio.current_time()
+        why = await run_while_up(here, session)
+        delay = 0.0
+        if anyio.current_time() - began >= STEADY_SECONDS:
             retries.reset()
-            degrade(here, await run_while_up(here, session), 0.0)
+        else:
+            delay = _delay(why, retries)
+        degrade(here, why, delay)
+        await anyio.sleep(delay)
 
 
 async def reach(here: Station, retries: Retries) -> bool:
@@ -45,15 +56,15 @@ async def reach(here: Station, retries: Retries) -> bool:
     try:
         async with _slot(here, retries):
             version = await here.client.probe()
-            uid = await here.client.identity()
+            uid = await _identity(here)
     except PortError as failure:
         here.setting.claims.tried(here.name)
-        delay = failure.retry_after if isinstance(failure, Throttled) else retries.next()
+        delay = _delay(failure, retries)
         degrade(here, failure, delay)
         await anyio.sleep(delay)
         return False
     if (holder := await _claim(here, uid)) is None:
-        come_up(here, version, uid)
+        begin(here, version, uid)
         return True
     quarantine(here, uid, holder)
     await anyio.sleep(PROBE.cap)
@@ -78,12 +89,12 @@ async def listen(here: Station, lost: Lost) -> None:
     """Probe when no byte came for a while, or somebody has doubts; two failures lose the contact."""
     checked = anyio.current_time()
     while True:
-        with anyio.move_on_after(BUSY_QUIET_SECONDS):
-            await here.doubt.wait()
-        quiet = anyio.current_time() - max(checked, here.client.last_byte_at)
-        if not here.doubt.is_set() and quiet < (BUSY_QUIET_SECONDS if here.book.writing else QUIET_SECONDS):
+        with anyio.CancelScope(deadline=_patient_until(here, checked)):
+            await here.stirred.wait()
+        here.stirred = anyio.Event()
+        if not here.doubted and anyio.current_time() < _patient_until(here, checked):
             continue
-        here.doubt = anyio.Event()
+        here.doubted = False
         if await failing(here) is None:
             checked = anyio.current_time()
             continue
@@ -102,20 +113,26 @@ async def failing(here: Station) -> PortError | None:
     return None
 
 
-def come_up(here: Station, version: ServerVersion, uid: Uid) -> None:
-    """There is contact: everything that failed may be tried at once."""
+def begin(here: Station, version: ServerVersion, uid: Uid) -> None:
+    """There is contact: everything that failed may be tried at once. It is up once its namespaces were listed."""
     before = here.contact.value
     if before.uid and before.uid != uid:
         log.warning("Cluster has another identity now", target_cluster=here.name, was=before.uid, uid=uid)
-    phase = Phase.PAUSED if here.member.settings.paused else Phase.UP
-    log.info(
-        "Cluster is up", target_cluster=here.name, server_version=version.git_version, paused=phase is Phase.PAUSED
-    )
-    here.contacted = True
     here.book.forgive()
     here.queue.reset_backoff()
-    here.doubt = anyio.Event()
-    _set(here, Contact(phase=phase, since=here.setting.clock(), uid=uid, version=version.git_version))
+    here.doubted = False
+    _set(here, structs.replace(before, uid=uid, version=version.git_version))
+
+
+def come_up(here: Station) -> None:
+    """The cluster answered all that it was asked."""
+    before = here.contact.value
+    phase = Phase.PAUSED if here.member.settings.paused else Phase.UP
+    if before.phase is phase:
+        return
+    log.info("Cluster is up", target_cluster=here.name, server_version=before.version, paused=phase is Phase.PAUSED)
+    here.contacted = True
+    _set(here, Contact(phase=phase, since=here.setting.clock(), uid=before.uid, version=before.version))
 
 
 def degrade(here: Station, failure: PortError, delay: float) -> None:
@@ -164,9 +181,28 @@ def quarantine(here: Station, uid: Uid, holder: str) -> None:
 async def _claim(here: Station, uid: Uid) -> str | None:
     before = here.contact.value.uid
     if before and before != uid:
-        here.setting.claims.give_up(here.name)
         here.start_anew()
     return await here.setting.claims.claim(uid, here.name)
+
+
+async def _identity(here: Station) -> Uid:
+    """Ask who the cluster is; a connection from before, to a server that is gone, must not cost much time."""
+    with anyio.move_on_after(IDENTITY_SECONDS):
+        return await here.client.identity()
+    message = f"{here.name}: no answer to GET namespace kube-system within {IDENTITY_SECONDS:.0f} s"
+    raise Transient(message, reason=Reason.TIMEOUT)
+
+
+def _delay(failure: PortError, retries: Retries) -> float:
+    return failure.retry_after if isinstance(failure, Throttled) else retries.next()
+
+
+def _patient_until(here: Station, checked: float) -> float:
+    """Return until when silence is nothing to worry about."""
+    heard = max(checked, here.client.last_byte_at)
+    if here.sending:
+        return min(heard + QUIET_SECONDS, max(heard, here.sending_since) + BUSY_QUIET_SECONDS)
+    return heard + QUIET_SECONDS
 
 
 def _slot(here: Station, retries: Retries) -> AbstractAsyncContextManager[object]:

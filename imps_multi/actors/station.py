@@ -3,13 +3,14 @@
 One event loop, no locks; nobody outside the cluster's own tasks touches it. It decides nothing: the book does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import anyio
 import anyio.lowlevel
 
-from imps_multi.actors.setting import Setting
+from imps_multi.actors.setting import Setting, Verdict
 from imps_multi.model.book import Book, Due
 from imps_multi.model.names import ClusterName, NamespaceName
 from imps_multi.model.report import Contact
@@ -40,7 +41,15 @@ class Station:
     """Set when the watched names may have changed."""
     changed: Latest[int] = field(default_factory=lambda: Latest(0))
     """Set when there is something new to report."""
-    doubt: anyio.Event = field(default_factory=anyio.Event)
+    stirred: anyio.Event = field(default_factory=anyio.Event)
+    """Set to make whoever listens for silence look again."""
+    doubted: bool = False
+    """Whether somebody wants a probe now."""
+    sending: int = 0
+    """How many writes are under way."""
+    sending_since: float = 0.0
+    adopted_at: float = 0.0
+    """The wall-clock time at which the newest world was taken in."""
     contacted: bool = False
     looked_through: int = -1
     """The version of the world for which every touched namespace was looked at."""
@@ -58,7 +67,21 @@ class Station:
 
     def suspect(self) -> None:
         """Ask for a probe now."""
-        self.doubt.set()
+        self.doubted = True
+        self.stirred.set()
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Count a write that is under way."""
+        with self.setting.in_flight:
+            if not self.sending:
+                self.sending_since = anyio.current_time()
+                self.stirred.set()
+            self.sending += 1
+            try:
+                yield
+            finally:
+                self.sending -= 1
 
     def touch(self) -> None:
         """Say that there is something new to report."""
@@ -106,6 +129,13 @@ class Station:
         self.book = Book(self.name, View.empty(self.name, self.setting.hub), self.setting.cache)
         self.book.adopt(self.see_world())
         self.book.drop_names(self.setting.world.value.names)
+        self.heed(self.setting.verdict.value)
+
+    def heed(self, verdict: Verdict) -> set[NamespaceName]:
+        """Take in the brake's word; return the namespaces to look at again."""
+        released = frozenset(wish for wish in verdict.released if wish.cluster == self.name)
+        held = frozenset(wish for wish in verdict.held if wish.cluster == self.name)
+        return self.book.judge(released, held, verdict.admitted)
 
     def _alarm(self, at: float) -> float:
         """Translate a wall-clock time for the queue; far ones are looked at again on the way."""

@@ -8,7 +8,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from imps_multi.actors.contact import Lost
+from imps_multi.actors.contact import Lost, come_up
 from imps_multi.actors.station import Station
 from imps_multi.model.names import SecretName
 from imps_multi.model.observed import NamespacesReplaced, SecretsReplaced, WatchEvent
@@ -24,7 +24,7 @@ from imps_multi.ports import (
     WatchNamespaces,
     WatchSecrets,
 )
-from imps_multi.runtime.backoff import Backoff
+from imps_multi.runtime.backoff import Backoff, Retries
 
 RELIST_SECONDS = 3600.0
 HASTE_SECONDS = 1.0
@@ -68,36 +68,60 @@ async def watch(here: Station, watched: Watched, lost: Lost) -> None:
         if started >= fresh_at:
             resume, fresh_at = None, started + _relist_after(here)
         try:
-            with anyio.move_on_after(max(0.0, fresh_at - started)) as hour:
-                resume = await here.client.watch(watched, resume, lambda event: _take(here, event))
-            if hour.cancelled_caught:
-                resume = None
+            resume = await _stream(here, watched, resume, until=fresh_at)
             broken.reset()
             refused.reset()
-            if anyio.current_time() - started < HASTE_SECONDS:
-                await anyio.sleep(broken.next())
+            await _unhurried(started, broken)
         except Gone:
             resume = None
-        except Unauthorized as failure:
-            lost(failure)
-            return
-        except (Forbidden, Invalid) as failure:
-            if not isinstance(watched, WatchSecrets):
-                lost(failure)
-                return
-            resume = None
-            _refuse(here, watched.name, failure)
-            await anyio.sleep(refused.next())
+            await _unhurried(started, broken)
         except PortError as failure:
             resume = None
+            if anyio.current_time() - started > BROKEN.cap:
+                broken.reset()
+            if (delay := _after(here, watched, failure, broken, refused)) is None:
+                lost(failure)
+                return
+            await anyio.sleep(delay)
+
+
+async def _stream(here: Station, watched: Watched, resume: Resume | None, *, until: float) -> Resume | None:
+    """Run one stream; cut off when it is time for a fresh list."""
+    with anyio.CancelScope(deadline=until):
+        return await here.client.watch(watched, resume, lambda event: _take(here, event))
+    return None
+
+
+async def _unhurried(started: float, broken: Retries) -> None:
+    """Let no server that ends streams at once make us turn on the spot."""
+    if anyio.current_time() - started < HASTE_SECONDS:
+        await anyio.sleep(broken.next())
+
+
+def _after(here: Station, watched: Watched, failure: PortError, broken: Retries, refused: Retries) -> float | None:
+    """Take in why a watch ended; return when to try again, None where there is no contact any more."""
+    match failure:
+        case Unauthorized():
+            return None
+        case Forbidden() | Invalid():
+            if not isinstance(watched, WatchSecrets):
+                return None
+            _refuse(here, watched.name, failure)
+            return refused.next()
+        case Throttled(retry_after=retry_after):
             _break(here, watched, failure)
-            await anyio.sleep(failure.retry_after if isinstance(failure, Throttled) else broken.next())
+            return retry_after
+        case _:
+            _break(here, watched, failure)
+            return broken.next()
 
 
 def _take(here: Station, event: WatchEvent) -> None:
     """Fold one event in; a whole list may complete the picture."""
     synced = here.book.synced
     here.enqueue(here.book.see(event, now=here.setting.clock()))
+    if isinstance(event, NamespacesReplaced):
+        come_up(here)
     if isinstance(event, (NamespacesReplaced, SecretsReplaced)) or synced != here.book.synced:
         here.settle_picture()
 

@@ -6,6 +6,7 @@ watch event which follows changes nothing. Cancelled inside a write, its outcome
 
 import anyio
 import structlog
+from msgspec import structs
 
 from imps_multi.actors.contact import Lost
 from imps_multi.actors.station import Station
@@ -29,6 +30,8 @@ from imps_multi.ports import (
 )
 
 SLOW_SECONDS = 1.0
+STALE_SECONDS = 0.05
+"""A plan that waited longer for its turn is made again."""
 
 log = structlog.get_logger()
 
@@ -38,10 +41,7 @@ async def keep_working(here: Station, lost: Lost) -> None:
     while True:
         namespace = await here.queue.get()
         try:
-            if here.setting.closing.is_set:
-                await anyio.sleep_forever()
-            with here.setting.in_flight:
-                await work_on(here, namespace, lost)
+            await work_on(here, namespace, lost)
         finally:
             here.queue.done(namespace)
             here.touch()
@@ -56,20 +56,26 @@ async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> None:
         here.enqueue(due for due in here.book.look(namespace, now=now) if due.at is not None)
         return
     failed = False
-    for plan in plans:
+    planned = anyio.current_time()
+    for early in plans:
+        await here.limiter.take()
         if here.setting.closing.is_set:
-            return
-        failed |= not await carry_out(here, plan, lost)
+            await anyio.sleep_forever()  # nothing new is begun; whoever ends us says when
+        plan: TargetPlan | None = early
+        if anyio.current_time() - planned > STALE_SECONDS:
+            plan = _again(here, early)
+        if plan is not None:
+            failed |= not await carry_out(here, plan, lost)
     if not failed:
         here.queue.forget(namespace)
 
 
 async def carry_out(here: Station, plan: TargetPlan, lost: Lost) -> bool:
     """Make one write; tell whether it, or what it found, settles the matter for now."""
-    await here.limiter.take()
     started = anyio.current_time()
     try:
-        dues = await _send(here, plan)
+        with here.request():
+            dues = await _send(here, plan)
     except PortError as failure:
         _record(here, plan, type(failure).__name__)
         return _failed(here, plan, failure, lost)
@@ -77,6 +83,12 @@ async def carry_out(here: Station, plan: TargetPlan, lost: Lost) -> bool:
         here.limiter.halve()
     here.enqueue(dues)
     return True
+
+
+def _again(here: Station, plan: TargetPlan) -> TargetPlan | None:
+    """Plan once more what had to wait for its turn."""
+    plans = here.book.writes(plan.namespace, now=here.setting.clock())
+    return next((one for one in plans if one.name == plan.name), None)
 
 
 async def _send(here: Station, plan: TargetPlan) -> list[Due]:
@@ -111,7 +123,8 @@ def _written(here: Station, plan: TargetPlan, written: Written) -> list[Due]:
     _record(here, plan, "ok", uid=written.uid)
     record = here.book.observed.namespaces.get(plan.namespace)
     if isinstance(plan.write, Create) and record is not None and record.seen_at:
-        here.setting.signals.onboarded(max(0.0, now - record.seen_at))
+        here.setting.signals.onboarded(max(0.0, now - max(record.seen_at, here.adopted_at)))
+        here.book.observed.namespaces[plan.namespace] = structs.replace(record, seen_at=0.0)
     return here.book.written(plan, written.uid, written.resource_version, now=now)
 
 
