@@ -12,7 +12,7 @@ import structlog
 from imps_multi.model.brake import HeldSet, Wishes
 from imps_multi.model.growth import Expansion
 from imps_multi.model.hub import HubSnapshot
-from imps_multi.model.names import ClusterName, HubId
+from imps_multi.model.names import ClusterName, HubId, PolicyName
 from imps_multi.model.report import ClusterReport, Phase
 from imps_multi.model.rest import Rest, at_rest
 from imps_multi.model.service_status import Facts, service_status
@@ -54,6 +54,7 @@ class Reporter:
         self._clock = clock
         self._told: Latest[int] = Latest(0)
         self._fanout: tuple[int, float] | None = None
+        self._contents: dict[PolicyName, tuple[object, ...]] = {}
         self.reports: dict[ClusterName, ClusterReport] = {}
         self.status: Latest[ServiceStatus] = Latest()
         self.rest: Latest[Rest] = Latest(Rest())
@@ -107,7 +108,14 @@ class Reporter:
             await anyio.sleep(PAUSE_SECONDS)
 
     def _begin_fanout(self) -> None:
-        self._fanout = (self._world.value.version, anyio.current_time())
+        """Time the way of a changed credential to its last reachable target."""
+        world = self._world.value
+        contents = {name: tuple(one.entries for one in resolved.sources) for name, resolved in world.policies.items()}
+        if contents != self._contents:
+            self._contents = contents
+            self._fanout = (world.version, anyio.current_time())
+        elif self._fanout is not None:
+            self._fanout = (world.version, self._fanout[1])
         self._watch_fanout()
 
     def _watch_fanout(self) -> None:
