@@ -1,5 +1,7 @@
 """The custom resource definition: a superset of IMPS's, taken by a real API server, true to our own parser."""
 
+import http
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -108,15 +110,22 @@ def test_the_status_has_exactly_the_fields_that_are_written(struct: object, path
     assert set(part["properties"]) == set(_encoded(struct))
 
 
+def _served(client: Client) -> bool:
+    conditions = client.get(DEFINITION).get("status", {}).get("conditions") or []
+    established = {"Established": "True"}.items() <= {each["type"]: each["status"] for each in conditions}.items()
+    return established and client.ask("GET", COLLECTION).status == http.HTTPStatus.OK
+
+
 @pytest.fixture
 def admin(real_cluster: RealCluster) -> Iterator[Client]:
+    """Give a client of a cluster that serves the resource and has none; the definition stays for the next test."""
     client = real_cluster.client()
     client.apply(crd())
-    for _ in range(200):
-        if client.ask("GET", COLLECTION).status == 200:
-            break
+    until = time.monotonic() + 30
+    while not _served(client):
+        assert time.monotonic() < until, "the resource is not served"
     yield client
-    client.delete(DEFINITION)
+    client.delete(COLLECTION)
     client.close()
 
 
