@@ -18,7 +18,7 @@ from imps_multi.model.rest import Rest, at_rest
 from imps_multi.model.service_status import Facts, service_status
 from imps_multi.model.status import Condition, ConfigurationView, ServiceStatus
 from imps_multi.model.world import World
-from imps_multi.ports import Clock, Signals
+from imps_multi.ports import Clock, FleetMember, Signals
 from imps_multi.runtime.latest import Latest, wait_any
 
 PAUSE_SECONDS = 0.2
@@ -39,6 +39,7 @@ class Reporter:
         held: Latest[tuple[HeldSet, ...]],
         expansions: Latest[tuple[Expansion, ...]],
         configuration: Latest[ConfigurationView],
+        members: Latest[tuple[FleetMember, ...]],
         wishes: Callable[[], Mapping[ClusterName, Wishes]],
         signals: Signals,
         clock: Clock,
@@ -49,12 +50,13 @@ class Reporter:
         self._held = held
         self._expansions = expansions
         self._configuration = configuration
+        self._members = members
         self._wishes = wishes
         self._signals = signals
         self._clock = clock
         self._told: Latest[int] = Latest(0)
         self._fanout: tuple[int, float] | None = None
-        self._contents: dict[PolicyName, tuple[object, ...]] = {}
+        self._contents: Mapping[PolicyName, tuple[object, ...]] = {}
         self.reports: dict[ClusterName, ClusterReport] = {}
         self.status: Latest[ServiceStatus] = Latest()
         self.rest: Latest[Rest] = Latest(Rest())
@@ -77,7 +79,10 @@ class Reporter:
             hub_id=self._hub_id,
             hub=self._hub.get(HubSnapshot()),
             world=self._world.value,
-            reports=dict(self.reports),
+            reports={
+                member.settings.name: self.reports.get(member.settings.name) or ClusterReport(settings=member.settings)
+                for member in self._members.value
+            },
             held=self._held.value,
             expansions=self._expansions.value,
             configuration=self._configuration.value,
@@ -104,7 +109,7 @@ class Reporter:
                 if reader.fresh:
                     reader.take()
             self.compute()
-            self.rest.set_if_changed(at_rest(self._world.value, self.reports.values(), self._wishes()))
+            self.rest.set_if_changed(at_rest(self._world.value, self.facts().reports.values(), self._wishes()))
             await anyio.sleep(PAUSE_SECONDS)
 
     def _begin_fanout(self) -> None:

@@ -39,7 +39,7 @@ def report(here: Station) -> ClusterReport:
     quiet = anyio.current_time() - here.client.last_byte_at
     tallies = book.policies()
     expiries = [tally.expires_at for tally in tallies.values() if tally.expires_at is not None]
-    last_contact = here.setting.clock() - quiet if here.client.last_byte_at > 0 else None
+    last_contact = here.setting.clock() - quiet if contact.version else None
     settled = (
         book.synced and here.looked_through == book.view.version and not (book.writing and not here.writes_nothing)
     )

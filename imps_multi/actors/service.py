@@ -80,6 +80,7 @@ class Service:
             held=self.braker.held,
             expansions=self.braker.expansions,
             configuration=ports.configuration,
+            members=ports.members,
             wishes=lambda: self.braker.wishes,
             signals=ports.signals,
             clock=ports.clock,
