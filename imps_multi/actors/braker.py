@@ -20,6 +20,7 @@ from imps_multi.ports import Clock, PortError, Section, StateStore
 from imps_multi.runtime.latest import Latest, wait_any
 
 RECHECK_SECONDS = 60.0
+STORE_AGAIN_SECONDS = 5.0
 GATHER_SECONDS = 0.02
 ITEM = "ledger"
 
@@ -39,6 +40,8 @@ class Braker:
         self._ledger = Ledger()
         self._growth = Growth()
         self._judged = (-1, -1)
+        self._saving = anyio.Lock()
+        self._unkept = False
         self.verdict: Latest[Verdict] = Latest(Verdict())
         self.held: Latest[tuple[HeldSet, ...]] = Latest(())
         self.expansions: Latest[tuple[Expansion, ...]] = Latest(())
@@ -80,17 +83,17 @@ class Braker:
         self._ledger, self._growth = await load_ledger(self._store)
         readers = (self._told.reader(), self._safety.reader(), self._world.reader())
         while True:
-            with anyio.move_on_after(RECHECK_SECONDS):
+            with anyio.move_on_after(STORE_AGAIN_SECONDS if self._unkept else RECHECK_SECONDS):
                 await wait_any(*readers)
             await anyio.sleep(GATHER_SECONDS)
             for reader in readers:
                 if reader.fresh:
                     reader.take()
             heard = (self._told.version, self._world.version)
-            await self._approve_from_hub()
             if self._complete():
                 await self._judge()
                 self._judged = heard
+            await self._approve_from_hub()
 
     def _complete(self) -> bool:
         version = self._world.value.version
@@ -108,7 +111,8 @@ class Braker:
             before = self._ledger, self._growth
             self._ledger, self._growth = judgement.ledger, growth
             if not await self._keep():
-                self._ledger, self._growth = before
+                if self._ledger is judgement.ledger:  # nobody approved anything meanwhile
+                    self._ledger, self._growth = before
                 return  # what is let go must be remembered; it is tried again
         held = frozenset().union(*(one.members for one in judgement.held))
         admitted = growth.admitted if limit else None
@@ -143,11 +147,14 @@ class Braker:
                 )
 
     async def _keep(self) -> bool:
+        self._unkept = True
         try:
-            await self._store.save(Section.HELD, ITEM, encode_ledger(self._ledger, self._growth))
+            async with self._saving:  # so that the newest is written last
+                await self._store.save(Section.HELD, ITEM, encode_ledger(self._ledger, self._growth))
         except PortError as failure:
             log.warning("The brake's ledger could not be stored; nothing new is let go", message=str(failure))
             return False
+        self._unkept = False
         return True
 
 

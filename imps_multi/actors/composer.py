@@ -30,6 +30,8 @@ from imps_multi.runtime.latest import Latest, wait_any
 PATIENCE_SECONDS = 5.0
 """How long a policy waits for the first answer of a source before it goes on with what is known."""
 
+STORE_AGAIN_SECONDS = 10.0
+
 log = structlog.get_logger()
 
 
@@ -50,6 +52,8 @@ class Memory:
         self._store = store
         self.sources: dict[SourceRef, SourceSecret] = {}
         self.histories: dict[PolicyName, History] = {}
+        self._owed: dict[tuple[Section, str], bytes | None] = {}
+        """What could not be stored; None for what could not be deleted."""
         self._began_with_nothing = True
         """Nothing was stored: whatever lies in the clusters may have a past that is not known."""
 
@@ -57,7 +61,7 @@ class Memory:
         """Read what an earlier process left."""
         self.sources = await load_sources(self._store)
         policies = await self._store.load(Section.POLICIES)
-        self._began_with_nothing = not policies
+        self._began_with_nothing = not any(key.startswith(_PREFIX) for key in policies)
         for key, content in policies.items():
             if key.startswith(_PREFIX) and (found := histories.decode(content)) is not None:
                 self.histories[found[0]] = found[1]
@@ -89,6 +93,8 @@ class Memory:
 
     async def forget(self, rest: Rest, world: World) -> None:
         """Drop the past of policies that have none any more, and what is left of those that are gone."""
+        if rest.version != world.version:
+            return  # it speaks of another world
         for name in rest.quiet:
             resolved, before = world.policies.get(name), self.histories.get(name)
             if resolved is None or before is None or any(one.kind is SourceKind.UNKNOWN for one in resolved.sources):
@@ -109,17 +115,33 @@ class Memory:
         self.histories[name] = history
         await self._save(Section.POLICIES, _PREFIX + name, histories.encode(name, history))
 
+    @property
+    def owes(self) -> bool:
+        """Whether the store lacks anything."""
+        return bool(self._owed)
+
+    async def pay(self) -> None:
+        """Try once more to store what could not be stored."""
+        for (section, key), content in list(self._owed.items()):
+            await self._put(section, key, content)
+
     async def _drop(self, section: Section, key: str) -> None:
-        try:
-            await self._store.delete(section, key)
-        except PortError as failure:
-            log.warning("State could not be deleted", item=key, message=str(failure))
+        await self._put(section, key, None)
 
     async def _save(self, section: Section, key: str, content: bytes) -> None:
+        await self._put(section, key, content)
+
+    async def _put(self, section: Section, key: str, content: bytes | None) -> None:
+        owed = self._owed.pop((section, key), None) is not None
         try:
-            await self._store.save(section, key, content)
+            if content is None:
+                await self._store.delete(section, key)
+            else:
+                await self._store.save(section, key, content)
         except PortError as failure:
-            log.warning("State could not be stored; a restart may not remember it", item=key, message=str(failure))
+            self._owed[section, key] = content
+            if not owed:
+                log.warning("State could not be stored; a restart may not know it", item=key, message=str(failure))
 
 
 async def run_composer(
@@ -134,8 +156,10 @@ async def run_composer(
     readers = (hub.reader(), keepers.changed.reader(), rules.reader(), rest.reader())
     await memory.load()
     while True:
-        with anyio.CancelScope(deadline=anyio.current_time() + _patience_left(keepers)):
+        patience = min(_patience_left(keepers), STORE_AGAIN_SECONDS if memory.owes else math.inf)
+        with anyio.CancelScope(deadline=anyio.current_time() + patience):
             await wait_any(*readers)
+        await memory.pay()
         for reader in readers:
             if reader.fresh:
                 reader.take()
@@ -146,6 +170,8 @@ async def run_composer(
         await memory.forget(rest.value, out.value)
         inputs = _inputs(snapshot, keepers, rule, memory)
         await keepers.keep(identities(inputs))
+        if snapshot.whole:
+            await keepers.forget_stored()
         await handle_syncs(inputs, keepers, memory)
         await publish(inputs, keepers, rule, memory, out)
 

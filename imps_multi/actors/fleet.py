@@ -4,7 +4,7 @@ Owns which clusters run. A change touches only the clusters that it changes. A c
 nobody foresaw is restarted, then quarantined, alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import anyio
 import structlog
@@ -51,8 +51,8 @@ async def run_fleet(
             setting.claims.configure(wanted)
             gone = [name for name in running if name not in wanted]
             changed = [name for name in running if name in wanted and _differs(running[name], wanted[name])]
+            await _stop(supervisor, (*gone, *changed))
             for name in (*gone, *changed):
-                await supervisor.stop(name)
                 del running[name]
                 setting.wish(name, None)
             for name in gone:
@@ -62,6 +62,13 @@ async def run_fleet(
                     running[name] = member
                     setting.report(ClusterReport(settings=member.settings))
                     _start(supervisor, member, setting)
+
+
+async def _stop(supervisor: Supervisor, names: Iterable[ClusterName]) -> None:
+    """Stop clusters together: one that takes its time to close must not keep the others waiting."""
+    async with anyio.create_task_group() as group:
+        for name in names:
+            group.start_soon(supervisor.stop, name)
 
 
 def _start(supervisor: Supervisor, member: FleetMember, setting: Setting) -> None:

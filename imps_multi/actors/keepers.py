@@ -51,6 +51,11 @@ class Keepers:
         for key in wanted.keys() - self._states.keys():
             self._start(wanted[key])
 
+    async def forget_stored(self) -> None:
+        """Take away what an earlier process stored of identities that nobody uses now."""
+        while self._stored:
+            await self._drop(self._stored.popitem()[0])
+
     async def _drop(self, key: str) -> None:
         """Take away the stored token of an identity that is not used any more."""
         try:

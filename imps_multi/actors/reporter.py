@@ -98,13 +98,22 @@ class Reporter:
 
     async def run(self) -> None:
         """Report for ever."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._follow_world)
+            await self._keep_computing()
+
+    async def _follow_world(self) -> None:
         world = self._world.reader()
-        readers = (self._told.reader(), world, self._held.reader(), self._hub.reader(), self._configuration.reader())
+        while True:
+            await world.next()
+            self._begin_fanout()
+
+    async def _keep_computing(self) -> None:
+        cells = (self._told, self._world, self._held, self._expansions, self._hub, self._configuration)
+        readers = [cell.reader() for cell in cells]
         while True:
             with anyio.move_on_after(IDLE_SECONDS):
                 await wait_any(*readers)
-            if world.fresh:
-                self._begin_fanout()
             for reader in readers:
                 if reader.fresh:
                     reader.take()

@@ -51,12 +51,14 @@ async def keep_token(
     current = state.get(KeeperState())
     if current.token is None and stored is not None:
         current = _adopt(stored, mint)
-        state.set(current)
+        if not (mint.enabled and _over(stored, mint)):  # of one that is over, a new one is waited for
+            state.set(current)
     failures = 0
     while True:
-        if mint.enabled and (current.token is None or force.fresh or _due(current, mint)):
-            if force.fresh:
-                force.take()
+        asked = force.fresh
+        if asked:
+            force.take()
+        if mint.enabled and (asked or failures or _due(current, mint)):
             current = await renew(identity, mint, current)
             failures = failures + 1 if current.failure else 0
             state.set(current)
@@ -102,6 +104,10 @@ def _adopt(stored: MintedToken, mint: Mint) -> KeeperState:
     return KeeperState(token=stored, next_refresh=refresh, tried=True)
 
 
+def _over(token: MintedToken, mint: Mint) -> bool:
+    return token.expires_at is not None and token.expires_at <= mint.clock()
+
+
 def _due(current: KeeperState, mint: Mint) -> bool:
     token, due = current.token, current.next_refresh
     return token is None or due is None or needs_refresh(mint.clock(), due=due, issued_at=token.issued_at)
@@ -113,6 +119,8 @@ def _next(token: MintedToken, jitter: float) -> float | None:
 
 def _pause(current: KeeperState, failures: int, mint: Mint) -> float:
     now = mint.clock()
+    if not mint.enabled:
+        return RECHECK
     if failures:
         token = current.token
         remaining = None if token is None or token.expires_at is None else token.expires_at - now

@@ -17,9 +17,10 @@ class Rest(Struct, frozen=True):
     """What has come to rest.
 
     ``quiet``: policies of which everything that lies anywhere is as it is wanted now. ``gone``: deleted ones of which
-    nothing lies anywhere.
+    nothing lies anywhere. Both hold for one ``version`` of the world alone: the next may need the past again.
     """
 
+    version: int = -1
     quiet: frozenset[PolicyName] = frozenset()
     gone: frozenset[PolicyName] = frozenset()
 
@@ -27,7 +28,7 @@ class Rest(Struct, frozen=True):
 def at_rest(world: World, clusters: Iterable[ClusterReport], wishes: Mapping[ClusterName, Wishes]) -> Rest:
     """Say which policies have no past any more. ``clusters``: every configured one."""
     reports = list(clusters)
-    if not (world.synced and world.whole) or any(report.settled < world.version for report in reports):
+    if not (world.synced and world.whole) or any(_restless(report, world) for report in reports):
         return Rest()
     said = [wishes.get(report.settings.name) for report in reports]
     if any(one is None or one.version < world.version for one in said):
@@ -35,6 +36,7 @@ def at_rest(world: World, clusters: Iterable[ClusterReport], wishes: Mapping[Clu
     restless = {wish.policy for one in said if one is not None for wish in one.wishes}
     carried = {name for one in said if one is not None for name, count in one.totals.items() if count}
     return Rest(
+        version=world.version,
         quiet=frozenset(
             name
             for name, resolved in world.policies.items()
@@ -46,3 +48,8 @@ def at_rest(world: World, clusters: Iterable[ClusterReport], wishes: Mapping[Clu
             if resolved.standing is Standing.DELETED and name not in carried
         ),
     )
+
+
+def _restless(report: ClusterReport, world: World) -> bool:
+    """Say whether anything may still have to be written in a cluster; where nothing is written now, it may later."""
+    return report.settled < world.version or report.settings.paused or report.settings.observe
