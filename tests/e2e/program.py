@@ -1,0 +1,239 @@
+"""The program as a process: started by its command line, told by signals, asked over HTTP, judged by its exit code.
+
+The one place that knows how the program is started. What a process prints goes to files under the site, which tests
+search afterwards. Feeds the tests.
+"""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import anyio
+import psutil
+
+from imps_multi.hubs.control import Answer, Request, ask, store_request
+from tests.e2e.site import Site
+from tests.e2e.waiting import Watch, until
+
+ROOT = Path(__file__).parents[2]
+PASS_WITHIN = 90.0
+STOP_WITHIN = 20.0
+
+_RUN = "import sys; from pathlib import Path; from imps_multi.app import run_service as go"
+_ONCE = "import sys; from pathlib import Path; from imps_multi.app import run_once as go"
+_PLAN: Final = """
+import sys
+from pathlib import Path
+from msgspec import json
+from imps_multi.app import plan_once
+print(json.encode(plan_once(Path(sys.argv[1]))).decode())
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """What a process left behind."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+def run_once(site: Site, *, observe: bool = False, environment: Mapping[str, str] | None = None) -> Finished:
+    """Make one pass."""
+    return _finish(site, "once", _call(_ONCE, site, observe=observe), environment)
+
+
+def plan(site: Site) -> dict[str, Any]:
+    """Say what a run would write now."""
+    finished = _finish(site, "plan", [sys.executable, "-c", _PLAN, str(site.config)], None)
+    assert finished.out, finished.err
+    decoded: dict[str, Any] = json.loads(finished.out)
+    return decoded
+
+
+def ask_for(site: Site, command: str, argument: str) -> Answer:
+    """Ask the running instance for ``sync`` or ``approve``."""
+    answer = anyio.run(ask, site.state, Request(command, argument))
+    assert answer is not None, "no instance is running"
+    return answer
+
+
+def leave_request(site: Site, command: str, argument: str) -> None:
+    """Ask for ``sync`` or ``approve`` while nothing is running."""
+    store_request(site.state, Request(command, argument))
+
+
+class Program:
+    """``run`` as a process; a context manager that ends it whatever happens."""
+
+    def __init__(
+        self, site: Site, *, observe: bool = False, environment: Mapping[str, str] | None = None, ready: bool = True
+    ) -> None:
+        self._site = site
+        number = len(list(site.output.iterdir()))
+        self.out, self.err = (site.output / f"{number:02}-run.{name}" for name in ("out", "err"))
+        self._environment = environment
+        self._observe = observe
+        self._ready = ready
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_WITHIN)
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def resident(self) -> float:
+        """Its resident memory in MB."""
+        resident: int = psutil.Process(self._pid).memory_info().rss
+        return resident / 1e6
+
+    @property
+    def _pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it, and wait until it says that it is ready."""
+        with self.out.open("ab") as out, self.err.open("ab") as err:
+            self._process = subprocess.Popen(  # noqa: S603 - the program under test
+                _call(_RUN, self._site, observe=self._observe),
+                cwd=ROOT,
+                env=_environment(self._environment),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+            )
+        if self._ready:
+            until(self.is_ready, "the program is ready")
+
+    def stop(self) -> tuple[int, float]:
+        """Send SIGTERM; return the exit code and how long it took."""
+        assert self._process is not None
+        watch = Watch()
+        self._process.terminate()
+        code = self._process.wait(STOP_WITHIN)
+        return code, watch.seconds
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return what it has logged so far."""
+        return [json.loads(line) for line in self.err.read_text().splitlines() if line.startswith("{")]
+
+    def logged(self, event: str, **fields: object) -> list[dict[str, Any]]:
+        """Return the log lines of one event with these fields."""
+        return [
+            line
+            for line in self.log()
+            if line.get("event") == event and all(line.get(key) == value for key, value in fields.items())
+        ]
+
+    def is_ready(self) -> bool:
+        """Ask /readyz."""
+        assert self.running, f"the program ended: {self.err.read_text()[-2000:]}"
+        try:
+            self._get("health", "/readyz")
+        except (urllib.error.URLError, ConnectionError):
+            return False
+        return True
+
+    def status(self) -> dict[str, Any]:
+        """Return /api/v1/status."""
+        decoded: dict[str, Any] = json.loads(self._get("status", "/api/v1/status"))
+        return decoded
+
+    def cluster(self, name: str) -> dict[str, Any]:
+        """Return one cluster of the status."""
+        return next(one for one in self.status()["clusters"] if one["name"] == name)
+
+    def policy(self, name: str) -> dict[str, Any]:
+        """Return one policy's status."""
+        found: dict[str, Any] = next(one["status"] for one in self.status()["policies"] if one["name"] == name)
+        return found
+
+    def ready_condition(self, policy: str) -> tuple[str, str]:
+        """Return status and reason of a policy's Ready condition."""
+        ready = next(one for one in self.policy(policy)["conditions"] if one["type"] == "Ready")
+        return ready["status"], ready["reason"]
+
+    def page(self) -> str:
+        """Return /metrics."""
+        return self._get("metrics", "/metrics")
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return the sum of a metric's samples with these labels."""
+        wanted = [f'{key}="{value}"' for key, value in labels.items()]
+        samples = re.findall(rf"^{re.escape(name)}(\{{[^}}]*\}})? (\S+)", self.page(), re.MULTILINE)
+        return sum(float(value) for shown, value in samples if all(one in shown for one in wanted))
+
+    def in_sync(self, policy: str, count: int) -> bool:
+        """Say whether a policy has so many targets, and all of them as they should be."""
+        targets = self.policy(policy)["targets"]
+        return bool(targets["inSync"] == targets["desired"] == count)
+
+    def _get(self, what: str, path: str) -> str:
+        url = f"http://127.0.0.1:{self._site.ports[what]}{path}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            body: bytes = answer.read()
+        return body.decode()
+
+
+def _call(program: str, site: Site, *, observe: bool) -> list[str]:
+    code = f"{program}; sys.exit(go(Path(sys.argv[1]), observe={observe}))"
+    return [sys.executable, "-c", code, str(site.config)]
+
+
+def _finish(site: Site, name: str, command: list[str], environment: Mapping[str, str] | None) -> Finished:
+    watch = Watch()
+    done = subprocess.run(  # noqa: S603 - the program under test
+        command,
+        cwd=ROOT,
+        env=_environment(environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PASS_WITHIN,
+        check=False,
+    )
+    number = len(list(site.output.iterdir()))
+    out, err = done.stdout.decode(), done.stderr.decode()
+    (site.output / f"{number:02}-{name}.out").write_text(out)
+    (site.output / f"{number:02}-{name}.err").write_text(err)
+    return Finished(code=done.returncode, out=out, err=err, seconds=watch.seconds)
+
+
+def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
+    return {**os.environ, "PYTHONDEVMODE": "0", **(more or {})}
