@@ -91,12 +91,12 @@ def judge(reports: Iterable[Wishes], ledger: Ledger, safety: Safety, *, now: flo
     wished = frozenset().union(*(report.wishes for report in by_cluster.values()))
     marked = frozenset().union(*(report.marked for report in by_cluster.values()))
     known = {wish: at for wish, at in ledger.released.items() if wish.cluster not in by_cluster or wish in wished}
-    known |= dict.fromkeys((marked & wished) - known.keys(), now)
+    known |= dict.fromkeys((marked & wished).difference(known), now)
     approved = frozenset(wish for wish in ledger.approved if wish.cluster not in by_cluster or wish in wished)
     recent = tuple(entry for entry in ledger.recent if now - entry[0] < HOUR)
-    by_approval = (wished & approved) - known.keys()
+    by_approval = (wished & approved).difference(known)
     recent += _letting_go(by_approval, now)
-    new = wished - known.keys() - approved
+    new = wished.difference(known, approved)
     held = _held(new, by_cluster, recent, safety)
     let_go = new - frozenset().union(*(one.members for one in held))
     released = known | dict.fromkeys(by_approval | let_go, now)

@@ -147,7 +147,9 @@ class Bench:
         remembered: Mapping[str, str] | None = None,
         previous: Iterable[str] = (),
         now: float = NOW,
+        secret: str = "pull",
     ) -> None:
+        self.name = SecretName(secret)
         self.view = seen_from(there if isinstance(there, World) else world(there), previous=previous)
         self.cache = WantedCache(HUB)
         self.found = found
@@ -156,10 +158,10 @@ class Bench:
         self.remembered = {Uid(uid): PolicyName(name) for uid, name in (remembered or {}).items()}
         self.gate = gate or Gate(whole_picture=True)
 
-    def plan(self, *, now: float | None = None, secret: str = "pull") -> TargetPlan | None:
+    def plan(self, *, now: float | None = None) -> TargetPlan | None:
         """Plan the target."""
         planner = Planner(self.view, self.cache, self.remembered, self.gate)
-        return planner.plan(self.record, SecretName(secret), observe(self.found), now=self.now if now is None else now)
+        return planner.plan(self.record, self.name, observe(self.found), now=self.now if now is None else now)
 
     def needed(self, *, now: float | None = None) -> TargetPlan:
         """Plan a target with which somebody has to do."""
