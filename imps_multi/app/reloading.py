@@ -4,58 +4,68 @@ An invalid change keeps the last good configuration in force and ends nothing. F
 """
 
 import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import anyio.to_thread
+from msgspec import Struct
 
 from imps_multi.app.assembly import Assembly
 from imps_multi.app.members import Members, members
 from imps_multi.config.load import InvalidConfiguration, Loaded, load
-from imps_multi.file_changes import FileChanges
-
-Contents = Mapping[Path, bytes | None]
+from imps_multi.config.reload import FollowedFiles
 
 
-async def keep_reloading(assembly: Assembly) -> None:
+class Refused(Struct, frozen=True):
+    """A configuration that cannot be used, and the further files that may make it usable."""
+
+    error: InvalidConfiguration
+    files: frozenset[Path] = frozenset()
+
+
+async def keep_reloading(assembly: Assembly, followed: FollowedFiles | None = None) -> None:
     """Reload whenever one of the files changed, for ever."""
-    changes = FileChanges()
-    files = assembly.files
-    seen: Contents = {}
+    followed = followed or FollowedFiles()
+    files = frozenset(assembly.files)
     try:
         while True:
-            seen = await anyio.to_thread.run_sync(_look, changes, files)
-            while (now := await anyio.to_thread.run_sync(_look, changes, files)) == seen:
-                await changes.changed()
-            seen = now
-            files = await _reload(assembly, files)
+            while await followed.follow(files):  # what was read before it was followed is read again
+                files = await _reload(assembly)
+            await followed.changed()
+            files = await _reload(assembly)
     finally:
-        changes.close()
+        followed.close()
 
 
-async def _reload(assembly: Assembly, files: tuple[Path, ...]) -> tuple[Path, ...]:
+async def _reload(assembly: Assembly) -> frozenset[Path]:
+    """Load again, and return the files to follow from now on."""
+    match await anyio.to_thread.run_sync(_read, assembly):
+        case Refused() as refused:
+            assembly.refuse(refused.error)
+            return frozenset(assembly.files) | refused.files
+        case loaded, fleet:
+            if not (assembly.reload.successful and _same(assembly, loaded, fleet)):
+                assembly.adopt(loaded, fleet)
+    return frozenset(assembly.files)
+
+
+def _read(assembly: Assembly) -> tuple[Loaded, Members] | Refused:
     try:
-        loaded, fleet = await anyio.to_thread.run_sync(_read, assembly)
+        loaded = load(assembly.loaded.path, os.environ)
     except InvalidConfiguration as error:
-        assembly.refuse(error)
-        return files
-    assembly.adopt(loaded, fleet)
-    return assembly.files
-
-
-def _read(assembly: Assembly) -> tuple[Loaded, Members]:
-    loaded = load(assembly.loaded.path, os.environ)
-    return loaded, members(loaded, assembly.shared)
-
-
-def _look(changes: FileChanges, files: Iterable[Path]) -> Contents:
-    """Read every file; directories are followed first, so that no change after is missed."""
-    changes.follow({path.parent for path in files})
-    return {path: _content(path) for path in files}
-
-
-def _content(path: Path) -> bytes | None:
+        return Refused(error)
     try:
-        return path.read_bytes()
-    except OSError:
-        return None
+        return loaded, members(loaded, assembly.shared)
+    except InvalidConfiguration as error:
+        named = (entry.kubeconfig for entry in loaded.configuration.clusters)
+        return Refused(error, frozenset(path.absolute() for path in named if path is not None))
+
+
+def _same(assembly: Assembly, loaded: Loaded, fleet: Members) -> bool:
+    """Say whether nothing differs from what is in force."""
+    in_force = assembly.ports.members.value
+    return (
+        loaded.configuration == assembly.loaded.configuration
+        and fleet.files == assembly.files
+        and [(one.settings, one.fingerprint) for one in fleet.members]
+        == [(one.settings, one.fingerprint) for one in in_force]
+    )

@@ -1,0 +1,112 @@
+"""Reloading: valid changes are taken up, invalid ones keep the last good configuration, no change is lost."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from imps_multi.app.assembly import Assembly
+from imps_multi.app.reloading import keep_reloading
+from imps_multi.config.load import load
+from imps_multi.config.reload import FollowedFiles
+from imps_multi.file_changes import FileChanges
+
+pytestmark = pytest.mark.anyio
+
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+clusters: [{{name: c, cluster: {{server: "https://127.0.0.1:{port}"}}}}]
+users: [{{name: u, user: {{token: t}}}}]
+contexts: [{contexts}]
+"""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def kubeconfig(*names: str, port: int = 1) -> str:
+    contexts = ", ".join(f"{{name: {name}, context: {{cluster: c, user: u}}}}" for name in names)
+    return KUBECONFIG.format(port=port, contexts=contexts)
+
+
+def config(kubeconfig: str = "fleet", more: str = "") -> str:
+    return f"hub: {{id: a, directory: hub}}\nclusters:\n  - {{kubeconfig: {kubeconfig}, contexts: ['*']}}\n{more}"
+
+
+async def write(path: Path, text: str) -> None:
+    await anyio.to_thread.run_sync(path.write_text, text)
+
+
+@asynccontextmanager
+async def reloading(root: Path) -> AsyncIterator[Assembly]:
+    def assemble() -> Assembly:
+        return Assembly(load(root / "c.yaml", {}), observe=True, read_only=True)
+
+    assembly = await anyio.to_thread.run_sync(assemble)
+    followed = FollowedFiles(FileChanges(settle=0.01, at_most=0.1, poll=60, retry=0.01))
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(keep_reloading, assembly, followed)
+            yield assembly
+            tasks.cancel_scope.cancel()
+
+
+async def until(assembly: Assembly, condition: Callable[[], bool]) -> None:
+    outcomes = assembly.ports.configuration.reader()
+    while not condition():
+        await outcomes.next()
+
+
+def names(assembly: Assembly) -> list[str]:
+    return [member.settings.name for member in assembly.ports.members.value]
+
+
+async def test_a_changed_kubeconfig_is_taken_up(tmp_path: Path) -> None:
+    await write(tmp_path / "c.yaml", config())
+    await write(tmp_path / "fleet", kubeconfig("one"))
+    async with reloading(tmp_path) as assembly:
+        assert names(assembly) == ["one"]
+        await write(tmp_path / "fleet", kubeconfig("one", "two"))
+        await until(assembly, lambda: names(assembly) == ["one", "two"])
+
+
+async def test_an_invalid_change_keeps_the_last_good_one_until_it_is_mended(tmp_path: Path) -> None:
+    await write(tmp_path / "c.yaml", config())
+    await write(tmp_path / "fleet", kubeconfig("one"))
+    async with reloading(tmp_path) as assembly:
+        await write(tmp_path / "c.yaml", config(more="nonsense: 1\n"))
+        await until(assembly, lambda: not assembly.reload.successful)
+        assert names(assembly) == ["one"]
+        assert "c.yaml:4:1: nonsense: unknown field" in assembly.ports.configuration.value.error
+        await write(tmp_path / "c.yaml", config())
+        await until(assembly, lambda: assembly.reload.successful)
+
+
+async def test_a_kubeconfig_that_comes_later_than_its_mention_is_taken_up(tmp_path: Path) -> None:
+    await write(tmp_path / "c.yaml", config())
+    await write(tmp_path / "fleet", kubeconfig("one"))
+    async with reloading(tmp_path) as assembly:
+        await write(tmp_path / "c.yaml", config("later/fleet"))
+        await until(assembly, lambda: not assembly.reload.successful)
+        await anyio.to_thread.run_sync((tmp_path / "later").mkdir)
+        await write(tmp_path / "later" / "fleet", kubeconfig("three"))
+        await until(assembly, lambda: names(assembly) == ["three"])
+        await write(tmp_path / "later" / "fleet", kubeconfig("four"))
+        await until(assembly, lambda: names(assembly) == ["four"])
+
+
+async def test_what_says_the_same_is_not_taken_up_again(tmp_path: Path) -> None:
+    await write(tmp_path / "c.yaml", config())
+    await write(tmp_path / "fleet", kubeconfig("one"))
+    async with reloading(tmp_path) as assembly:
+        first = assembly.loaded
+        await write(tmp_path / "c.yaml", config(more="# a remark\n"))
+        await write(tmp_path / "fleet", kubeconfig("one", port=2))
+        await until(assembly, lambda: assembly.loaded is not first)
+        assert assembly.ports.members.value[0].server == "https://127.0.0.1:2"
