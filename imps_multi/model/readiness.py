@@ -4,7 +4,7 @@ Pure. Fed with the policy as resolved, every cluster's report and what is held; 
 """
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -227,7 +227,7 @@ def _is_away(report: ClusterReport) -> bool:
 def _is_starting(report: ClusterReport) -> bool:
     if report.settings.connectivity is not Connectivity.ALWAYS or report.settings.paused:
         return False
-    return report.contact.phase is Phase.STARTING or (report.contact.phase is Phase.UP and not report.synced)
+    return report.contact.phase is Phase.STARTING or (report.contact.phase is Phase.UP and not report.listed)
 
 
 def target_counts(tallies: Iterable[PolicyTally]) -> TargetCounts:
@@ -271,6 +271,6 @@ def _away_text(away: Iterable[ClusterReport]) -> str:
     return _some([f"{one.settings.name}: {one.contact.reason}: {one.contact.message}" for one in away])
 
 
-def _some(texts: list[str], most: int = 3) -> str:
+def _some(texts: Sequence[str], most: int = 3) -> str:
     shown = "; ".join(texts[:most])
     return shown if len(texts) <= most else f"{shown}; and {len(texts) - most} more"
