@@ -121,7 +121,7 @@ class Station:
         """Tell the book whether the whole picture is there, and the brake what is wished here."""
         self.look_at(self.book.complete(whole_picture=self.book.picture_is_whole))
         current = self.looked_through == self.book.view.version
-        self.setting.wish(self.name, self.book.wishes() if self.book.synced and current else None)
+        self.setting.wish(self.name, self.book.wishes() if self.book.listed and current else None)
         self.touch()
 
     def start_anew(self) -> None:

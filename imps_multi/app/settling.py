@@ -40,9 +40,9 @@ def settled(service: Service, *, waited: float) -> bool:
 
 def _at_rest(report: ClusterReport, version: int, waited: float) -> bool:
     if report.contact.phase in (Phase.UP, Phase.PAUSED):
-        if report.synced:
+        if report.listed:
             return report.settled >= version or report.given_up
-        return bool(report.forbidden) or waited > report.settings.request_timeout
+        return waited > report.settings.request_timeout
     if report.contact.phase is Phase.STARTING:
         return waited > report.settings.request_timeout
     return waited > min(report.settings.request_timeout, GIVE_UP_SECONDS)

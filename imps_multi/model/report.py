@@ -72,6 +72,8 @@ class ClusterReport(Struct, frozen=True):
     settings: ClusterSettings
     contact: Contact = Contact()
     synced: bool = False
+    listed: bool = False
+    """The same, but for names that may not be read there."""
     contacted: bool = False
     """Whether the cluster answered, or failed to, at least once."""
     settled: int = -1

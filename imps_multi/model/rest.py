@@ -51,5 +51,6 @@ def at_rest(world: World, clusters: Iterable[ClusterReport], wishes: Mapping[Clu
 
 
 def _restless(report: ClusterReport, world: World) -> bool:
-    """Say whether anything may still have to be written in a cluster; where nothing is written now, it may later."""
-    return report.settled < world.version or report.settings.paused or report.settings.observe
+    """Say whether anything may still have to be written in a cluster: unseen as yet, or not written for now."""
+    settings = report.settings
+    return not report.synced or report.settled < world.version or settings.paused or settings.observe

@@ -86,6 +86,7 @@ class Stream:
     backlog: list[tuple[int, WatchEvent]] = field(default_factory=list)
     end: PortError | None = None
     closed: bool = False
+    mute: bool = False
     stirred: anyio.Event = field(default_factory=anyio.Event)
 
     def stir(self) -> None:
@@ -114,8 +115,6 @@ class FakeCluster:
         """Every call is answered so."""
         self.hanging = False
         """Nothing is answered, on new connections or old; what was under way goes on afterwards."""
-        self.silent = False
-        """Streams stay open and tell nothing; what happens meanwhile is never told on them."""
         self.latency = 0.0
         self.forbidden: set[str] = set()
         """Secret names that the role does not name: create alone is allowed."""
@@ -192,7 +191,7 @@ class FakeCluster:
 
     def thaw(self) -> None:
         """Go on as if nothing had been."""
-        self.hanging = self.silent = False
+        self.hanging = False
         self.refusing = None
         self.change()
 
@@ -209,6 +208,12 @@ class FakeCluster:
         """Cut every stream."""
         for stream in self.streams:
             stream.end = Transient(f"{self.name}: the stream was cut")
+        self.change()
+
+    def fall_silent(self) -> None:
+        """Let every open stream stay open and tell nothing any more, what happens from now on included."""
+        for stream in self.streams:
+            stream.mute = True
         self.change()
 
     def expire(self) -> None:
@@ -387,7 +392,7 @@ class FakeCluster:
     def _tell(self, watched: Watched, event: WatchEvent) -> None:
         self._history.append((self.version, watched, event))
         for stream in self.streams:
-            if stream.watched == watched and not self.silent:
+            if stream.watched == watched and not stream.mute:
                 stream.backlog.append((self.version, event))
                 stream.stir()
 
@@ -502,7 +507,8 @@ class FakeClient:
     async def _follow(self, stream: Stream, version: int, emit: Callable[[WatchEvent], None]) -> Resume | None:
         cluster = self._cluster
         while True:
-            self._heard()
+            if not stream.mute:
+                self._heard()
             while stream.backlog and not cluster.hanging:
                 version, event = stream.backlog.pop(0)
                 emit(event)
@@ -510,14 +516,14 @@ class FakeClient:
                 raise stream.end
             if stream.closed:
                 return Resume(max(version, cluster.version))
-            with anyio.move_on_after(SILENCE if cluster.silent or cluster.hanging else 60.0):
+            with anyio.move_on_after(SILENCE if stream.mute or cluster.hanging else 60.0):
                 await stream.stirred.wait()
                 continue
-            if cluster.silent or cluster.hanging:
+            if stream.mute or cluster.hanging:
                 return None
 
     def _heard(self) -> None:
-        if not (self._cluster.hanging or self._cluster.silent):
+        if not self._cluster.hanging:
             self._last_byte_at = anyio.current_time()
 
     @contextmanager

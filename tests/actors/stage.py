@@ -106,13 +106,14 @@ async def until(holds: Callable[[], object], *, within: float = BOUND) -> float:
 
 
 async def settled(service: Service, *, within: float = BOUND) -> None:
-    """Wait until every cluster that is up has what the newest world wants."""
+    """Wait until every source was asked and every cluster that is up has what the newest world wants."""
 
     def holds() -> bool:
         reports = service.reporter.reports.values()
         version = service.world.value.version
         up = [one for one in reports if one.contact.phase.value == "Up"]
-        return service.world.value.synced and bool(up) and all(one.settled == version for one in up)
+        asked = service.keepers is not None and all(one.tried for one in service.keepers.states().values())
+        return asked and service.world.value.synced and bool(up) and all(one.settled == version for one in up)
 
     await until(holds, within=within)
     await anyio.sleep(0.5)
