@@ -3,6 +3,7 @@
 A peer that is gone without a word shows within 30 s, also on a connection that only reads. Used by ``transport``.
 """
 
+import asyncio
 import socket
 import sys
 from functools import partial
@@ -24,6 +25,8 @@ KEEPALIVE_COUNT: Final = 3
 UNACKNOWLEDGED: Final = 30.0
 """Seconds that sent data may stay unacknowledged (TCP_USER_TIMEOUT)."""
 DNS_CACHE: Final = 30
+GRACE: Final = 0.1
+"""Seconds that connection attempts get to end when their pool closes."""
 
 
 def open_socket(
@@ -49,7 +52,14 @@ class _Abrupt(ResponseHandler):
     """
 
     def close(self) -> None:
-        self.abort()
+        """Begin to close in order, and do not wait for it.
+
+        Not aborted at once: this may be called from inside uvloop's own reading, which then writes to what is closed.
+        """
+        transport = self.transport
+        super().close()
+        if transport is not None:
+            self._loop.call_soon(transport.abort)
 
 
 class Connector(aiohttp.TCPConnector):
@@ -64,10 +74,41 @@ class Connector(aiohttp.TCPConnector):
             socket_factory=open_socket,
         )
         self._gate = gate
+        self._attempts: set[asyncio.Task[ResponseHandler]] = set()
         handler: type[ResponseHandler] = _Abrupt
         self._factory = partial(handler, loop=self._loop)
 
+    async def close(self, *, abort_ssl: bool = False) -> None:
+        """Close everything; an attempt that nobody waits for any more gets a moment to end."""
+        try:
+            if self._attempts:
+                await asyncio.wait(self._attempts, timeout=GRACE)
+        finally:
+            for attempt in self._attempts:
+                attempt.cancel()
+            await super().close(abort_ssl=abort_ssl)
+
     async def _create_connection(
+        self,
+        req: "ClientRequest",
+        traces: list["Trace"],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's name
+    ) -> ResponseHandler:
+        """Connect in a task of its own, which a cancellation of the request leaves alone.
+
+        Cancelling a TLS handshake makes uvloop write to a socket that it has closed, and report that as fatal. The
+        attempt ends by itself (``sock_connect``), and what comes of it is dropped.
+        """
+        attempt = asyncio.create_task(self._attempt(req, traces, timeout))
+        self._attempts.add(attempt)
+        attempt.add_done_callback(self._attempts.discard)
+        try:
+            return await asyncio.shield(attempt)
+        except asyncio.CancelledError:
+            attempt.add_done_callback(_drop)
+            raise
+
+    async def _attempt(
         self,
         req: "ClientRequest",
         traces: list["Trace"],
@@ -77,3 +118,9 @@ class Connector(aiohttp.TCPConnector):
             return await super()._create_connection(req, traces, timeout)
         async with self._gate.passing():
             return await super()._create_connection(req, traces, timeout)
+
+
+def _drop(attempt: asyncio.Task[ResponseHandler]) -> None:
+    """Let go of what nobody asked for any more."""
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()

@@ -5,6 +5,7 @@ nothing that leaves this file holds a value of its data. Pure but for the clock 
 ``reflector``.
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 from urllib.parse import quote
@@ -122,8 +123,8 @@ class Reader(Protocol):
     def replaced(self, seen: Iterable[SeenEvent], version: int, *, reset: bool) -> WatchEvent:
         """Return the event for a whole list."""
 
-    def start_over(self) -> None:
-        """A whole list begins: forget what only served the last one."""
+    def forget(self) -> None:
+        """Let go of what only served a whole list."""
 
 
 def reader(watched: Watched, clock: Clock) -> Reader:
@@ -148,9 +149,9 @@ class NamespaceReader:
         self._clock = clock
         self._interner = Interner()
 
-    def start_over(self) -> None:
-        """Begin with an empty interner."""
-        self._interner = Interner()
+    def forget(self) -> None:
+        """Empty the interner."""
+        self._interner.clear()
 
     def frame(self, line: bytes, *, live: bool) -> Frame:
         """Read a line; a namespace that is ADDED to a complete list is dated."""
@@ -160,7 +161,7 @@ class NamespaceReader:
             case "ADDED" | "MODIFIED":
                 return self._seen(found.metadata, self._clock() if live and frame.type == "ADDED" else 0.0)
             case "DELETED":
-                name = NamespaceName(found.metadata.name)
+                name = _namespace(found.metadata.name)
                 version = found.metadata.resource_version
                 return Lost(name, version, NamespaceGone(name, version))
             case _:
@@ -182,7 +183,7 @@ class NamespaceReader:
 
     def _seen(self, meta: Meta, seen_at: float) -> Seen:
         record = NamespaceRecord(
-            name=NamespaceName(meta.name),
+            name=_namespace(meta.name),
             resource_version=meta.resource_version,
             labels=self._interner.pairs(meta.labels, without=(NAME_LABEL,)),
             annotations=self._interner.pairs(meta.annotations, without=(LAST_APPLIED,)),
@@ -205,9 +206,9 @@ class SecretReader:
         self.words = f"Secrets named {name}"
         self.query = "fieldSelector=" + quote(f"metadata.name={name}", safe="")
 
-    def start_over(self) -> None:
-        """Begin with an empty interner."""
-        self._interner = Interner()
+    def forget(self) -> None:
+        """Empty the interner."""
+        self._interner.clear()
 
     def frame(self, line: bytes, *, live: bool) -> Frame:  # noqa: ARG002 - a Secret is not dated
         """Read a line; a Secret of another name, which a server must not send, only moves the version on."""
@@ -219,7 +220,7 @@ class SecretReader:
         if meta.name != self._name:
             return Bookmark(meta.resource_version)
         if frame.type == "DELETED":
-            namespace = NamespaceName(meta.namespace)
+            namespace = _namespace(meta.namespace)
             return Lost(namespace, meta.resource_version, SecretGone(namespace, self._name, meta.resource_version))
         return self._seen(found)
 
@@ -238,7 +239,7 @@ class SecretReader:
         return SecretsReplaced(self._name, secrets, version, reset=reset)
 
     def _seen(self, found: SecretObject) -> Seen:
-        namespace = NamespaceName(found.metadata.namespace)
+        namespace = _namespace(found.metadata.namespace)
         secret = seen_secret(found, self._interner)
         return Seen(namespace, secret.resource_version, SecretSeen(namespace, self._name, secret))
 
@@ -274,6 +275,11 @@ def marks(meta: Meta, interner: Interner) -> Marks:
 def veiled(values: dict[str, str] | None, clear: frozenset[str]) -> dict[str, str]:
     """Replace the values of all but our keys by their digests."""
     return {key: value if key in clear else text_digest(value) for key, value in (values or {}).items()}
+
+
+def _namespace(name: str) -> NamespaceName:
+    """Return a namespace's name as the one object that all watches of all clusters share."""
+    return NamespaceName(sys.intern(name))
 
 
 def _aside(kind: str, found: NamespaceObject | SecretObject) -> Frame:

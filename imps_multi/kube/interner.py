@@ -1,14 +1,17 @@
 """Equal values made one object: the labels of ten thousand namespaces are a handful of tuples.
 
-One per watched kind, made anew with each whole list, so that it holds no more than what was there since.
+One per watched kind, emptied when a whole list is complete and when it grows large, so that it never keeps what nobody
+else holds for long.
 """
 
 from collections.abc import Hashable, Iterable, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from imps_multi.model.observed import Pairs
 
 H = TypeVar("H", bound=Hashable)
+
+LARGEST: Final = 10_000
 
 
 class Interner:
@@ -19,7 +22,13 @@ class Interner:
 
     def one(self, value: H) -> H:
         """Return the object that stands for all that equal this one."""
+        if len(self._kept) >= LARGEST:
+            self._kept.clear()
         return self._kept.setdefault(value, value)  # type: ignore[return-value]  # equals of these kinds share a type
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._kept.clear()
 
     def pairs(self, mapping: Mapping[str, str] | None, *, without: Iterable[str] = ()) -> Pairs:
         """Return the sorted pairs of a mapping, less some keys."""

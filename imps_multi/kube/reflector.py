@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 import anyio.lowlevel
 import msgspec
+from aiohttp import ClientSession
 from msgspec import Struct
 
 from imps_multi.kube.decode import Bookmark, Fault, Frame, Lost, Page, Reader, Seen, SeenEvent
@@ -34,6 +35,8 @@ SERVER_LIMITS: Final = (300, 600)
 PAGE: Final = 500
 SMALL_PAGE: Final = 50
 LARGEST_PAGE: Final = 128 << 20
+LARGE_LIST: Final = 64 << 10
+"""Bytes of a list that are felt: uvloop and OpenSSL keep up to 600 KB per connection once their buffers are filled."""
 SLICE: Final = 0.002
 """Seconds of decoding after which others get a turn."""
 
@@ -52,11 +55,17 @@ class Following(Struct, frozen=True):
     version: int
 
 
-class WentBack(Struct, frozen=True):
-    """The server's history is not the one we followed: it named an older version after a newer one."""
+class Ended(Struct, frozen=True):
+    """The server closed the stream properly; another may go on from this version."""
+
+    version: int
 
 
-Phase = Collecting | Following | WentBack
+class Adrift(Struct, frozen=True):
+    """Nothing can be gone on from: the stream fell silent, or named an older version after a newer one."""
+
+
+Phase = Collecting | Following | Ended | Adrift
 
 
 @dataclass
@@ -71,6 +80,7 @@ class History:
         """Return the event for a whole list, and remember it."""
         reset = self.went_back or version < self.highest
         self.highest, self.went_back = version, False
+        self.reader.forget()
         return self.reader.replaced(found.values(), version, reset=reset)
 
 
@@ -105,11 +115,11 @@ def step(phase: Phase, frame: Seen | Lost | Bookmark, history: History) -> tuple
             return _collect(phase, found, frame, history)
         case Following(version=version) if frame.version < version:
             history.went_back = True
-            return WentBack(), None
+            return Adrift(), None
         case Following():
             history.highest = max(history.highest, frame.version)
             return Following(frame.version), None if isinstance(frame, Bookmark) else frame.event
-        case WentBack():
+        case Ended() | Adrift():
             return phase, None
 
 
@@ -122,21 +132,12 @@ def _collect(
         case Lost(key=key):
             found.pop(key, None)
         case Bookmark(ends_list=True, version=version):
-            return Following(version), history.replaced(found, version)
+            whole = history.replaced(found, version)
+            found.clear()  # the stream goes on for minutes, and its frames would keep the list
+            return Following(version), whole
         case Bookmark():
             pass
     return phase, None
-
-
-def _resumption(phase: Phase) -> Resume | None:
-    """Return where to go on after a proper end."""
-    match phase:
-        case Following(version=version):
-            return Resume(version)
-        case Collecting():
-            raise NoWatchListError
-        case WentBack():
-            return None
 
 
 class Reflector:
@@ -150,19 +151,22 @@ class Reflector:
 
     async def run(self, resume: Resume | None, emit: Emit) -> Resume | None:
         """Run a stream to its end; see ``ports.ClusterClient.watch``."""
-        if resume is not None:
-            return await self._watch(Following(resume.resource_version), emit)
-        self._reader.start_over()
+        phase = await self._listed(emit) if resume is None else Following(resume.resource_version)
+        while isinstance(phase, Following):
+            phase = await self._watch(phase, emit)
+        return Resume(phase.version) if isinstance(phase, Ended) else None
+
+    async def _listed(self, emit: Emit) -> Phase:
+        """Announce a whole list, and whatever else its stream brings; return where that leaves us."""
         if self._support.watch_list:
             try:
                 return await self._watch(Collecting(), emit)
             except NoWatchListError:
                 self._support.watch_list = False
-                self._reader.start_over()
-        version = await self._list(emit)
-        return await self._watch(Following(version), emit)
+        return Following(await self._list(emit))
 
-    async def _watch(self, phase: Phase, emit: Emit) -> Resume | None:
+    async def _watch(self, phase: Phase, emit: Emit) -> Phase:
+        """Run one stream from this phase on; return the phase that its end leaves us in."""
         call = self._watch_call(phase)
         try:
             stream = await self._transport.stream(call, silence=SILENCE)
@@ -175,22 +179,41 @@ class Reflector:
         finally:
             stream.close()
 
-    async def _pump(self, call: Call, stream: Stream, phase: Phase, emit: Emit) -> Resume | None:
+    async def _pump(self, call: Call, stream: Stream, phase: Phase, emit: Emit) -> Phase:
         """Read until the stream ends, one way or another."""
-        lines, turns = Lines(), Turns()
-        while chunk := await self._read(stream, phase):
-            for line in self._split(call, lines, chunk):
-                phase, event = step(phase, self._frame(call, line, phase), self._history)
-                if event is not None:
-                    emit(event)
-                await turns.taken()
-            if isinstance(phase, WentBack):
-                return None
-        if chunk is None:
-            return None
+        lines, size = Lines(), 0
+        while isinstance(phase, (Collecting, Following)):
+            chunk = await self._read(stream, phase)
+            if not chunk:
+                return Adrift() if chunk is None else self._ended(call, lines, phase)
+            was_collecting, size = isinstance(phase, Collecting), size + len(chunk)
+            phase = await self._absorb(call, self._split(call, lines, chunk), phase, emit)
+            del chunk  # an idle watch keeps nothing
+            if was_collecting and isinstance(phase, Following) and size > LARGE_LIST and not lines.unfinished:
+                break  # to go on over a connection whose buffers this list has not filled
+        return phase
+
+    async def _absorb(self, call: Call, lines: list[bytes], phase: Phase, emit: Emit) -> Phase:
+        """Take in the lines of one chunk, giving others a turn in between."""
+        turns = Turns()
+        for line in lines:
+            phase, event = step(phase, self._frame(call, line, phase), self._history)
+            if event is not None:
+                emit(event)
+            await turns.taken()
+        return phase
+
+    def _ended(self, call: Call, lines: Lines, phase: Phase) -> Phase:
+        """Return the phase after a proper end."""
         if lines.unfinished:
             raise self._broken(call, "the stream ended inside an event")
-        return _resumption(phase)
+        match phase:
+            case Following(version=version):
+                return Ended(version)
+            case Collecting():
+                raise NoWatchListError
+            case Ended() | Adrift():
+                return phase
 
     async def _read(self, stream: Stream, phase: Phase) -> bytes | None:
         """Return the next chunk; empty at the proper end, None after a silence that a fresh list answers."""
@@ -226,30 +249,30 @@ class Reflector:
     async def _list(self, emit: Emit) -> int:
         """List in pages, announce the whole, and return its version."""
         found: dict[NamespaceName, SeenEvent] = {}
-        turns, version, token, limit = Turns(), 0, "", PAGE
-        while True:
-            try:
-                page = await self._page(token, limit)
-            except OversizedAnswer:
-                if limit == SMALL_PAGE:
-                    raise
-                limit = SMALL_PAGE
-                continue
-            for item in page.items:
-                seen = self._reader.listed(item)
-                if seen is not None:
-                    found[seen.key] = seen.event
-                await turns.taken()
-            version = version or page.version  # every page of one list shows the state of the first
-            token = page.token
-            if not token:
-                break
+        turns, version, token = Turns(), 0, ""
+        async with self._transport.own_connection() as session:  # closed with the buffers that the pages have filled
+            while not version or token:
+                page = await self._page(session, token)
+                for item in page.items:
+                    seen = self._reader.listed(item)
+                    if seen is not None:
+                        found[seen.key] = seen.event
+                    await turns.taken()
+                version = version or page.version  # every page of one list shows the state of the first
+                token = page.token
         emit(self._history.replaced(found, version))
         return version
 
-    async def _page(self, token: str, limit: int) -> Page:
+    async def _page(self, session: ClientSession, token: str) -> Page:
+        """Ask for a page, and for a smaller one where that is too large."""
+        try:
+            return await self._sized_page(session, token, PAGE)
+        except OversizedAnswer:
+            return await self._sized_page(session, token, SMALL_PAGE)
+
+    async def _sized_page(self, session: ClientSession, token: str, limit: int) -> Page:
         call = self._list_call(token, limit)
-        body = await self._transport.call(call, largest=LARGEST_PAGE)
+        body = await self._transport.call(call, largest=LARGEST_PAGE, session=session)
         try:
             page = self._reader.page(body)
         except msgspec.DecodeError as error:

@@ -5,6 +5,7 @@ with everything else, and is waited for at exit; these are bounded apart, and th
 """
 
 import asyncio
+import errno
 import socket
 import threading
 from contextlib import suppress
@@ -49,7 +50,11 @@ class Resolver(AbstractResolver):
             with suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(settle, found)
 
-        threading.Thread(target=look_up, name="resolver", daemon=True).start()
+        try:
+            threading.Thread(target=look_up, name="resolver", daemon=True).start()
+        except RuntimeError as error:  # no more threads
+            self._lookups.release()
+            raise OSError(errno.EAGAIN, "no thread for a name look-up") from error
         return await answer
 
     async def close(self) -> None:

@@ -84,6 +84,7 @@ class Transport:
         self._shared = shared
         self.request_timeout = request_timeout
         self.last_byte_at = anyio.current_time()
+        self._limits = ClientTimeout(total=request_timeout, sock_connect=CONNECT_LIMIT)
         self._host = URL(connection.server).authority
         self._shown: Login | None = None
         self._open: set[ClientResponse] = set()
@@ -100,10 +101,17 @@ class Transport:
         """Build the TLS context now, so that what is wrong with it shows. Raises Transient (TLS)."""
         await self._tls("set up TLS", None)
 
-    async def call(self, call: Call, *, largest: int = LARGEST_ANSWER) -> bytes:
-        """Send a request, within the request timeout, and return the answer's body. Raises port errors only."""
-        limits = ClientTimeout(total=self.request_timeout, sock_connect=CONNECT_LIMIT)
-        return await self._body(await self._accepted(call, Way(self._session, limits)), call, largest)
+    async def call(self, call: Call, *, largest: int = LARGEST_ANSWER, session: ClientSession | None = None) -> bytes:
+        """Send a request, within the request timeout, and return the answer's body. Raises port errors only.
+
+        It goes over one of the shared connections, or over those of the session given.
+        """
+        way = Way(session or self._session, self._limits)
+        return await self._body(await self._accepted(call, way), call, largest)
+
+    def own_connection(self) -> ClientSession:
+        """Return a session whose connections serve nobody else; the caller closes it."""
+        return self._new_session(self._new_connector())
 
     async def stream(self, call: Call, *, silence: float) -> "Stream":
         """Open a stream; ``silence`` seconds without a byte end it. The caller closes it."""
@@ -113,7 +121,7 @@ class Transport:
     async def probe(self, call: Call) -> bytes:
         """Send a request on a fresh connection, past the gate, within two seconds (a log-in has a limit of its own)."""
         async with self._new_session(self._new_connector(single_use=True)) as session:
-            way = Way(session, ClientTimeout(total=PROBE_LIMIT))
+            way = Way(session, ClientTimeout(total=PROBE_LIMIT, sock_connect=PROBE_LIMIT))
             body = await self._body(await self._accepted(call, way), call, LARGEST_REFUSAL)
         self._connector.clear_dns_cache()  # the server may have moved while it was away
         return body

@@ -107,6 +107,28 @@ async def test_who_may_nothing_is_forbidden_and_told_what(world: World, shared: 
             await client.create_secret(A, body(secret()))
 
 
+async def test_rights_on_the_named_secrets_alone_are_enough(world: World, shared: Shared) -> None:
+    named = ["get", "list", "watch", "update", "patch", "delete"]
+    await world.grant(
+        [
+            {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["pull"], "verbs": named},
+            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+        ]
+    )
+    async with client_of(world.stranger, shared, request_timeout=15.0) as client:
+        for watch_list in (True, False):
+            client._support = Support(watch_list=watch_list)
+            async with watching(client, SECRETS) as told:
+                await told.kind(SecretsReplaced)
+        with pytest.raises(Forbidden):
+            await client.watch(WatchSecrets(SecretName("other")), None, lambda _: None)
+        first = await client.create_secret(A, body(secret()))
+        second = await client.replace_secret(A, PULL, body(secret(resourceVersion=str(first.resource_version))))
+        third = await client.patch_secret(A, PULL, body({"metadata": {"labels": {"a": "b"}}}))
+        assert third.resource_version > second.resource_version
+        await client.delete_secret(A, PULL, uid=third.uid, resource_version=third.resource_version)
+
+
 # -- writes ------------------------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 
 import imps_multi
 from imps_multi.kube import transport
-from imps_multi.kube.connection import BasicLogin, BearerToken, Connection, KeyPair, TokenFile
+from imps_multi.kube.connection import BasicLogin, BearerToken, Connection, ExecSpec, KeyPair, TokenFile
 from imps_multi.kube.connector import open_socket
 from imps_multi.kube.gate import Gate
 from imps_multi.kube.shared import Shared
@@ -420,6 +420,50 @@ async def test_the_token_beside_a_token_file_serves_until_it_is_there(shared: Sh
         await client.identity()
 
 
+def plugin(directory: Path, *statuses: dict[str, str]) -> ExecSpec:
+    """Return a plugin that gives one after the other of these, and the last from then on."""
+    version = "client.authentication.k8s.io/v1"
+    for index, status in enumerate(statuses):
+        document = {"kind": "ExecCredential", "apiVersion": version, "status": status}
+        (directory / f"answer-{index}").write_bytes(msgspec.json.encode(document))
+    script = directory / "plugin"
+    script.write_text('cd "${0%/*}"; set answer-*; cat "$1"; if [ $# -gt 1 ]; then rm "$1"; fi')
+    return ExecSpec(api_version=version, command="/bin/sh", args=(str(script),))
+
+
+@pytest.mark.parametrize("call", CALLS, ids=["read", "probe", "write", "watch"])
+async def test_a_401_runs_the_plugin_again_and_repeats_once(
+    shared: Shared, tmp_path: Path, call: Callable[[TargetClient], Awaitable[object]]
+) -> None:
+    spec = plugin(tmp_path, {"token": f"{MARKER}-old"}, {"token": "new"})
+    async with scripted(letting_in("new")) as server, client_of(server.connection(spec), shared) as client:
+        with anyio.fail_after(10):
+            await call(client)
+            await client.identity()
+    tokens = [request.headers["Authorization"] for request in server.seen]
+    assert tokens == [f"Bearer {MARKER}-old", "Bearer new", "Bearer new"]
+
+
+async def test_many_401s_at_once_run_the_plugin_once(shared: Shared, tmp_path: Path) -> None:
+    spec = plugin(tmp_path, {"token": "old"}, {"token": "new"}, {"token": "newer"})
+    async with scripted(letting_in("new")) as server, client_of(server.connection(spec), shared) as client:
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(8):
+                    tasks.start_soon(client.identity)
+    assert len(server.seen) <= 16
+    assert {request.headers["Authorization"] for request in server.seen} == {"Bearer old", "Bearer new"}
+
+
+async def test_a_plugin_that_fails_is_its_own_reason_and_nothing_is_sent(shared: Shared) -> None:
+    spec = ExecSpec(api_version="client.authentication.k8s.io/v1", command="/no/such/plugin", args=(MARKER,))
+    async with scripted(well) as server:
+        for call in CALLS:
+            error = await troubled(server.connection(spec), shared, call=call)
+            assert (type(error), error.reason) == (Transient, Reason.EXEC_PLUGIN)
+        assert server.seen == []
+
+
 async def test_who_may_not_is_forbidden_with_the_servers_words(shared: Shared) -> None:
     words = 'User "x" cannot get resource "namespaces"'
     async with scripted(refusing(403, "Forbidden", words)) as server:
@@ -451,6 +495,24 @@ def shown(request: BaseRequest) -> str:
     assert request.transport is not None
     certificate = request.transport.get_extra_info("peercert")
     return dict(pair for name in certificate["subject"] for pair in name)["commonName"] if certificate else ""
+
+
+async def test_a_plugins_new_certificate_is_shown_on_a_new_connection(
+    shared: Shared, authority: Authority, tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    def status(name: str) -> dict[str, str]:
+        pair = authority.client(name)
+        return {"clientCertificateData": pair.certificate.decode(), "clientKeyData": pair.key.decode()}
+
+    async def handler(request: BaseRequest) -> web.StreamResponse:
+        return await well(request) if shown(request) == "new" else answer({"reason": "Unauthorized"}, status=401)
+
+    spec = plugin(tmp_path, status("old"), status("new"))
+    async with scripted(handler, tls=tls) as server:
+        connection = Connection(server=server.url, ca=authority.pem, credential=spec)
+        async with client_of(connection, shared) as client:
+            with anyio.fail_after(10):
+                assert await client.identity() == "u-1"
 
 
 def key_pair(pair: Pair) -> KeyPair:

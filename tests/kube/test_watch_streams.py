@@ -319,6 +319,30 @@ async def test_pages_become_smaller_when_one_is_too_large(shared: Shared, monkey
     assert events == [NamespacesReplaced((), 20)]
 
 
+@pytest.mark.parametrize("watch_list", [True, False])
+async def test_changes_after_a_large_list_come_over_another_connection(shared: Shared, *, watch_list: bool) -> None:
+    """The buffers that a list fills live as long as its connection."""
+    large = {"note": "x" * 100_000}
+    used: list[object] = []
+
+    async def handler(request: BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        used.append(request.transport.get_extra_info("peername"))
+        if "resourceVersion" in request.query:
+            return await streamed(request, line("ADDED", 10, "b"))
+        if "watch" not in request.query:
+            items = [{"metadata": {"name": "a", "resourceVersion": "3", "annotations": large}}]
+            return answer({"metadata": {"resourceVersion": "9"}, "items": items})
+        if not watch_list:
+            return answer({"code": 422}, status=422)
+        return await hanging(line("ADDED", 3, "a", annotations=large), end_of_list(9))(request)
+
+    events, resume = await told(handler, shared)
+    assert [type(event) for event in events] == [NamespacesReplaced, NamespaceSeen]
+    assert resume == Resume(10)
+    assert used[-1] != used[-2]
+
+
 async def test_secrets_of_a_name_are_digested(shared: Shared) -> None:
     config = b'{"auths":{"r.example":{"username":"u","password":"%s"}}}' % MARKER.encode()
     encoded = base64.b64encode(config).decode()

@@ -1,27 +1,34 @@
 """A cluster to run the client against, the sandbox's or a real one, and an administrator who changes it meanwhile."""
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import anyio.to_thread
 
 from imps_multi.kube.connection import BearerToken, Connection
 from imps_multi.sandbox.cluster import SandboxCluster
 from imps_multi.sandbox.server import Manners
 from tests.realcluster.cluster import RealCluster
+from tests.realcluster.rights import cluster_role
 
 Document = dict[str, Any]  # a manifest
+Grant = Callable[[list[Document]], Awaitable[None]]
+"""Lets the stranger do what these rules of a ClusterRole say."""
 MERGE_PATCH = "application/merge-patch+json"
 
 
 class World:
-    """One cluster. ``connection`` is the administrator's own; ``stranger`` may do nothing."""
+    """One cluster. ``connection`` is the administrator's own; ``stranger`` may do nothing but what ``grant`` gives."""
 
-    def __init__(self, session: aiohttp.ClientSession, connection: Connection, stranger: Connection) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, connection: Connection, stranger: Connection, grant: Grant
+    ) -> None:
         self.connection = connection
         self.stranger = stranger
+        self.grant = grant
         self._session = session
 
     async def send(self, method: str, path: str, document: Document | None = None, kind: str = "") -> Document:
@@ -60,8 +67,12 @@ async def sandbox_world() -> AsyncIterator[World]:
     async with SandboxCluster(tokens=tokens, manners=manners) as cluster:
         cluster.access.grant("stranger", [])
         admin, stranger = (Connection(server=cluster.url, credential=BearerToken(token)) for token in tokens)
+
+        async def grant(rules: list[Document]) -> None:
+            cluster.access.grant("stranger", rules)
+
         async with _session("admin-token") as session:
-            yield World(session, admin, stranger)
+            yield World(session, admin, stranger, grant)
 
 
 @asynccontextmanager
@@ -71,9 +82,13 @@ async def real_world(cluster: RealCluster) -> AsyncIterator[World]:
         Connection(server=cluster.url, ca=cluster.ca_pem, credential=BearerToken(token))
         for token in (cluster.admin_token, cluster.token("stranger"))
     )
+
+    async def grant(rules: list[Document]) -> None:
+        await anyio.to_thread.run_sync(cluster.authorize, "stranger", [cluster_role("granted", *rules)])
+
     tls = ssl.create_default_context(cadata=cluster.ca_pem.decode())
     async with _session(cluster.admin_token, tls) as session:
-        yield World(session, admin, stranger)
+        yield World(session, admin, stranger, grant)
 
 
 def _session(token: str, tls: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
