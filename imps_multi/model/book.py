@@ -72,11 +72,11 @@ class Book:
         self.uid_changes = 0
         self._wish_changes = 0
         self._cache = cache
-        self._remembered: dict[Uid, PolicyName] = {}
+        self.remembered: dict[Uid, PolicyName] = {}
         """What was seen as ours and does not say so itself any more."""
         self._looks: dict[Where, float] = {}
-        self._gate = Gate(looks=self._looks)
-        self._planner = Planner(view, cache, self._remembered, self._gate)
+        self.gate = Gate(looks=self._looks)
+        self._planner = Planner(view, cache, self.remembered, self.gate)
         self._wishes: dict[Where, Wish] = {}
         self._marked: set[Where] = set()
         self._look_delays: dict[Where, float] = {}
@@ -142,8 +142,8 @@ class Book:
         admitted: Mapping[PolicyName, int] | None = None,
     ) -> set[NamespaceName]:
         """Take in the brake's word; return the namespaces to look at again."""
-        before = self._gate
-        self._gate = structs.replace(before, released=released, held=held, admitted=admitted)
+        before = self.gate
+        self.gate = structs.replace(before, released=released, held=held, admitted=admitted)
         self._renew()
         changed = (released ^ before.released) | (held ^ before.held)
         touched = {wish.namespace for wish in changed if wish.cluster == self.cluster}
@@ -156,9 +156,9 @@ class Book:
 
     def complete(self, *, whole_picture: bool) -> set[NamespaceName]:
         """Take in whether the whole picture is there; return the namespaces for which that matters."""
-        if whole_picture == self._gate.whole_picture:
+        if whole_picture == self.gate.whole_picture:
             return set()
-        self._gate = structs.replace(self._gate, whole_picture=whole_picture)
+        self.gate = structs.replace(self.gate, whole_picture=whole_picture)
         self._renew()
         return {namespace for namespace, _ in self._wishes}
 
@@ -224,7 +224,7 @@ class Book:
 
     def growth(self) -> Mapping[PolicyName, int]:
         """Return the new targets that wait until their policy's edit is admitted."""
-        if self._gate.admitted is None:
+        if self.gate.admitted is None:
             return {}
         waiting = {name: tally.reasons.get(EXPANSION_HELD, 0) for name, tally in self.tally.sums().items()}
         return {name: count for name, count in waiting.items() if count}
@@ -258,7 +258,7 @@ class Book:
         stands = self.observed.answer(plan.name, plan.namespace, after)
         self._note_uid(where, before, after)
         if isinstance(owner(after, self.view.hubs, {}), Foreign):
-            self._remembered.pop(after.uid, None)  # given away: it is not ours any more
+            self.remembered.pop(after.uid, None)  # given away: it is not ours any more
         known = self.observed.secret(plan.name, plan.namespace)
         spoilt = not stands and known is not None and not same_secret(known, after) and self._follow(where, now)
         return self.look(plan.namespace, now=now, urgent=spoilt)
@@ -325,7 +325,7 @@ class Book:
     def _plan(self, record: NamespaceRecord | None, where: Where, now: float) -> TargetPlan | None:
         """Plan one target and record how it stands; what was last known stands until it is listed again."""
         namespace, name = where
-        if self.observed.synced(name):
+        if self.observed.synced(name) or (record is None and self.observed.namespaces_synced):
             plan = self._planner.plan(record, name, self.observed.secret(name, namespace), now=now)
         elif name in self.forbidden:
             plan = self._planner.forbidden(record, name, self.forbidden[name])
@@ -395,7 +395,7 @@ class Book:
         return tuple(_troubled(line, failure, contested=contested) for line in lines)
 
     def _renew(self) -> None:
-        self._planner = Planner(self.view, self._cache, self._remembered, self._gate)
+        self._planner = Planner(self.view, self._cache, self.remembered, self.gate)
 
     def _in_sync(self, where: Where) -> bool:
         return any(line.state is State.IN_SYNC for line in self.tally.lines(where))
@@ -441,9 +441,9 @@ class Book:
         """Remember what was ours and lost its marks, and count what was made anew."""
         if before is not None and before.uid == after.uid:
             if marked_whole(after, self.view.hubs):
-                self._remembered.pop(after.uid, None)
-            elif after.uid not in self._remembered and isinstance(whose := self._owner(before), Ours):
-                self._remembered[after.uid] = whose.policy or PolicyName("")
+                self.remembered.pop(after.uid, None)
+            elif after.uid not in self.remembered and isinstance(whose := self._owner(before), Ours):
+                self.remembered[after.uid] = whose.policy or PolicyName("")
             return
         if before is not None:
             self._lose(where, before)
@@ -459,10 +459,10 @@ class Book:
             self._lost[where] = known.uid
         else:
             self._lost.pop(where, None)
-        self._remembered.pop(known.uid, None)
+        self.remembered.pop(known.uid, None)
 
     def _owner(self, secret: SeenSecret) -> Owner:
-        return owner(secret, self.view.hubs, self._remembered)
+        return owner(secret, self.view.hubs, self.remembered)
 
     def _contest_delay(self, where: Where, now: float) -> float:
         contest = self._contests.get(where)

@@ -1,0 +1,295 @@
+"""The book, kept up fact by fact, equals one that is written anew from what is known, and it comes to rest."""
+
+from random import Random
+
+from hypothesis import given, settings
+from msgspec import structs
+
+from imps_multi.model.book import Book, Due, Failure
+from imps_multi.model.names import NamespaceName, PolicyName, SecretName, Uid
+from imps_multi.model.observed import (
+    NamespaceGone,
+    NamespaceRecord,
+    NamespaceSeen,
+    NamespacesReplaced,
+    SecretGone,
+    SecretSeen,
+    SecretsReplaced,
+    SeenSecret,
+    WatchEvent,
+)
+from imps_multi.model.target_plan import Create, Delete, Line, TargetPlan, Wish
+from imps_multi.model.view import View
+from imps_multi.model.wanted import WantedCache
+from imps_multi.model.world import World
+from tests.model.objects import Object, carry_out, made, metadata_of, observe
+from tests.model.scenes import CLUSTER, HUB, NOW, changed, seen_from
+from tests.model.strategies import NAMESPACES, SECRET_NAMES, a_namespace, a_secret, a_world, dice
+
+TURNS = 25
+
+
+class Cluster:
+    """A cluster, its watches and its book; turned by a die."""
+
+    def __init__(self, die: Random) -> None:
+        self.die = die
+        self.version = 100
+        self.spaces: dict[NamespaceName, NamespaceRecord] = {}
+        self.secrets: dict[tuple[NamespaceName, SecretName], Object] = {}
+        self.told: list[WatchEvent] = []
+        self.due: set[NamespaceName] = set()
+        self.world = a_world(die)
+        self.released: frozenset[Wish] = frozenset()
+        self.cache = WantedCache(HUB)
+        self.book = Book(CLUSTER, View.empty(CLUSTER, HUB), self.cache)
+        self.book.drop_names(frozenset(SECRET_NAMES))
+        for name in NAMESPACES:
+            self.set_space(a_namespace(die, name))
+            for secret in SECRET_NAMES:
+                found = a_secret(die, self.world, name, secret)
+                if found is not None:
+                    self.set_secret(name, secret, self.anew_made(found))
+        self.told.clear()
+        self.adopt(self.world)
+        self.relist()
+
+    def turn(self) -> None:
+        """Let one thing happen."""
+        often = (self.edit, self.work, self.work, self.deliver, self.deliver)
+        now_and_then = (self.take_away, self.namespace_changes, self.new_world, self.judge, self.lose_contact)
+        self.die.choice((*often, *often, *now_and_then, self.complete))()
+
+    # what happens in the cluster
+
+    def next_version(self) -> int:
+        self.version += 1
+        return self.version
+
+    def set_space(self, record: NamespaceRecord) -> None:
+        self.spaces[record.name] = structs.replace(record, resource_version=self.next_version())
+        self.told.append(NamespaceSeen(self.spaces[record.name]))
+
+    def set_secret(self, space: NamespaceName, name: SecretName, found: Object) -> SeenSecret:
+        metadata = {**metadata_of(found), "resourceVersion": str(self.next_version())}
+        self.secrets[space, name] = {**found, "metadata": metadata}
+        seen = observe(self.secrets[space, name])
+        assert seen is not None
+        self.told.append(SecretSeen(space, name, seen))
+        return seen
+
+    def anew_made(self, found: Object) -> Object:
+        return {**found, "metadata": {**metadata_of(found), "uid": f"uid-{self.version}"}}
+
+    def edit(self) -> None:
+        space, name = self.die.choice(NAMESPACES), self.die.choice(SECRET_NAMES)
+        found = self.secrets.get((space, name))
+        if space not in self.spaces:
+            return
+        if found is None:
+            planted = a_secret(self.die, self.world, space, name) or made(name=name, namespace=space)
+            self.set_secret(space, name, self.anew_made(planted))
+            return
+        edits = (
+            changed(found, content=b"{}"),
+            changed(found, labels={"imps-multi.io/hub": self.die.choice((None, "mgmt", "other"))}),
+            changed(found, labels={"foreign": "1"}),
+            changed(found, annotations={"imps-multi.io/policy": self.die.choice(("p1", "p2"))}),
+            changed(found, annotations={"imps-multi.io/unwanted-since": "2027-01-15T07:30:00Z"}),
+        )
+        self.set_secret(space, name, self.die.choice(edits))
+
+    def take_away(self) -> None:
+        if self.secrets:
+            space, name = self.die.choice(sorted(self.secrets))
+            del self.secrets[space, name]
+            self.told.append(SecretGone(space, name, self.next_version()))
+
+    def namespace_changes(self) -> None:
+        name = self.die.choice(NAMESPACES)
+        if name in self.spaces and self.die.random() < 0.3:
+            for key in [key for key in self.secrets if key[0] == name]:
+                del self.secrets[key]
+                self.told.append(SecretGone(*key, self.next_version()))
+            del self.spaces[name]
+            self.told.append(NamespaceGone(name, self.next_version()))
+        else:
+            self.set_space(a_namespace(self.die, name))
+
+    # what the actor does
+
+    def enqueue(self, dues: list[Due]) -> None:
+        self.due |= {due.namespace for due in dues if due.at is None or due.namespace in self.book.writing}
+
+    def look(self, namespaces: set[NamespaceName]) -> None:
+        for namespace in namespaces:
+            self.enqueue(self.book.look(namespace, now=NOW))
+
+    def settle_picture(self) -> None:
+        self.look(self.book.complete(whole_picture=self.book.picture_is_whole))
+
+    def adopt(self, world: World) -> None:
+        self.world = world
+        self.look(self.book.adopt(seen_from(world)))
+        self.settle_picture()
+
+    def new_world(self) -> None:
+        other = a_world(self.die)
+        if self.die.random() < 0.5:  # one policy only
+            name = self.die.choice((*self.world.policies, PolicyName("p1")))
+            changed_policies = dict(self.world.policies)
+            changed_policies.pop(name, None)
+            changed_policies |= {name: other.policies[name]} if name in other.policies else {}
+            other = structs.replace(self.world, policies=changed_policies)
+        self.adopt(structs.replace(other, version=self.world.version + 1))
+
+    def judge(self) -> None:
+        wishes = self.book.wishes().wishes
+        released = frozenset(one for one in sorted(wishes) if self.die.random() < 0.5)
+        held = frozenset(one for one in sorted(wishes - released) if self.die.random() < 0.5)
+        self.released = released
+        self.look(self.book.judge(released, held))
+
+    def complete(self) -> None:
+        self.settle_picture()
+
+    def deliver(self) -> None:
+        if self.told and self.book.observed.namespaces_synced:
+            self.enqueue(self.book.see(self.told.pop(0), now=NOW))
+
+    def lose_contact(self) -> None:
+        self.book.observed.unsync()
+        self.settle_picture()
+        self.die.choice((self.edit, self.take_away, self.namespace_changes))()
+        self.relist()
+
+    def relist(self) -> None:
+        """List everything, which overtakes what was not told yet."""
+        self.told.clear()
+        lists: list[WatchEvent] = [NamespacesReplaced(tuple(self.spaces.values()), self.version)]
+        for name in SECRET_NAMES:
+            there = [(key[0], observe(found)) for key, found in self.secrets.items() if key[1] == name]
+            lists.append(SecretsReplaced(name, tuple((key, one) for key, one in there if one), self.version))
+        for one in self.die.sample(lists, len(lists)):
+            self.enqueue(self.book.see(one, now=NOW))
+        self.settle_picture()
+
+    def work(self, *, luck: float = 0.8) -> None:
+        if not self.due:
+            return
+        namespace = self.die.choice(sorted(self.due))
+        self.due.discard(namespace)
+        for plan in self.book.writes(namespace, now=NOW):
+            self.write(plan, luck)
+
+    def write(self, plan: TargetPlan, luck: float) -> None:
+        key = (plan.namespace, plan.name)
+        found = self.secrets.get(key)
+        there = observe(found)
+        if plan.namespace not in self.spaces or isinstance(plan.write, Create) is not (there is None):
+            if isinstance(plan.write, Create):
+                self.due.add(plan.namespace)  # refused: tried again
+            else:
+                self.enqueue(self.book.gone(plan, now=NOW))
+            return
+        if (
+            there is not None
+            and not isinstance(plan.write, Create | None)
+            and plan.write.resource_version != there.resource_version
+        ):
+            self.due.add(plan.namespace)  # 409: tried again
+            return
+        if self.die.random() > luck:
+            self.book.failed(plan, Failure("Transient", "no luck"))
+            self.book.forgive()
+            self.look({plan.namespace})
+            return
+        after = carry_out(found, plan)
+        if isinstance(plan.write, Delete):
+            del self.secrets[key]
+            self.told.append(SecretGone(*key, self.next_version()))
+            self.enqueue(self.book.gone(plan, now=NOW))
+            return
+        assert after is not None
+        if isinstance(plan.write, Create):
+            after = self.anew_made(after)
+        seen = self.set_secret(*key, after)
+        if self.die.random() < 0.3:  # the watch is faster than the answer
+            while self.told:
+                self.deliver_now()
+        self.enqueue(self.book.written(plan, Uid(seen.uid), seen.resource_version, now=NOW))
+
+    def deliver_now(self) -> None:
+        self.enqueue(self.book.see(self.told.pop(0), now=NOW))
+
+    # what must hold
+
+    def anew(self) -> Book:
+        """Write a book from what this one knows."""
+        book = Book(CLUSTER, View.empty(CLUSTER, HUB), self.cache)
+        book.drop_names(frozenset(SECRET_NAMES))
+        book.adopt(self.book.view)
+        book.remembered.update(self.book.remembered)
+        known = self.book.observed
+        book.see(NamespacesReplaced(tuple(known.namespaces.values()), self.version), now=NOW)
+        for name in SECRET_NAMES:
+            book.see(SecretsReplaced(name, tuple(known.secrets(name).items()), self.version), now=NOW)
+        gate = self.book.gate
+        book.judge(gate.released, gate.held)
+        book.complete(whole_picture=gate.whole_picture)
+        for namespace in known.namespaces:
+            book.look(namespace, now=NOW)
+        return book
+
+
+def said(book: Book) -> dict[str, object]:
+    """Return everything that a book says, but how often somebody changed something."""
+    wishes = book.wishes()
+    return {
+        "lines": {where: tuple(map(plain, lines)) for where, lines in book.tally.places()},
+        "wishes": wishes.wishes,
+        "totals": wishes.totals,
+        "marked": wishes.marked,
+        "excluded": {name: one.excluded for name, one in book.policies().items() if one.excluded},
+        "writing": book.writing,
+    }
+
+
+def plain(line: Line) -> Line:
+    return structs.replace(line, reason="", message="") if line.reason == "Contested" else line
+
+
+@settings(max_examples=300)
+@given(dice)
+def test_a_book_that_is_kept_up_equals_one_that_is_written_anew(die: Random) -> None:
+    cluster = Cluster(die)
+    for _ in range(TURNS):
+        cluster.turn()
+        assert said(cluster.book) == said(cluster.anew())
+
+
+@settings(max_examples=200)
+@given(dice)
+def test_what_needs_a_write_is_handed_to_a_worker(die: Random) -> None:
+    cluster = Cluster(die)
+    for _ in range(TURNS):
+        cluster.turn()
+        assert cluster.book.writing <= cluster.due
+
+
+@settings(max_examples=200)
+@given(dice)
+def test_left_alone_it_comes_to_rest(die: Random) -> None:
+    cluster = Cluster(die)
+    for _ in range(TURNS):
+        cluster.turn()
+    for _ in range(200):
+        if not (cluster.told or cluster.due):
+            break
+        if cluster.told:
+            cluster.deliver_now()
+        else:
+            cluster.work(luck=1.0)
+    assert not cluster.due
+    assert cluster.book.writing == set()
+    assert said(cluster.book) == said(cluster.anew())
