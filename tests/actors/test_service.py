@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from imps_multi.ports import Section
+from imps_multi.ports import Forbidden, Section
 from tests.actors.fake_cluster import Json, docker_config
 from tests.actors.fakes import LIFE, minted, policy, static
 from tests.actors.stage import Stage, ready, settled, spaces, status_of, until
@@ -101,11 +101,11 @@ async def test_a_restart_mints_nothing_and_writes_nothing(stage: Stage) -> None:
 
 async def test_a_restart_with_another_hub_content_writes_only_what_differs(stage: Stage) -> None:
     cluster = stage.cluster("a", *spaces(5), *spaces(5, "prod-"))
-    stage.hub.put(policy(), policy("other", secret="other", namespaces={"names": ["prod-*"]}), static())  # noqa: S106  # a name
+    stage.hub.put(policy(), policy("other", secret="other", namespaces={"names": ["prod-*"]}), static())
     async with stage.running() as service:
         await settled(service)
     before = len(cluster.writes)
-    stage.hub.put(policy("other", secret="other", namespaces={"names": ["prod-*"]}, labels={"team": "x"}))  # noqa: S106  # a name
+    stage.hub.put(policy("other", secret="other", namespaces={"names": ["prod-*"]}, labels={"team": "x"}))
     async with stage.running() as service:
         await settled(service)
     assert {one.name for one in cluster.writes[before:]} == {"other"}
@@ -191,7 +191,7 @@ async def test_an_onboarding_time_is_not_counted_from_long_before_the_policy(sta
         await settled(service)
         cluster.add_namespace("late")
         await anyio.sleep(3600.0)
-        stage.hub.put(policy("other", secret="other", namespaces={"names": ["late"]}))  # noqa: S106  # a name
+        stage.hub.put(policy("other", secret="other", namespaces={"names": ["late"]}))
         await until(lambda: ("late", "other") in cluster.secrets)
         await settled(service)
     assert all(one < 1.0 for one in stage.signals.onboardings)
@@ -245,7 +245,7 @@ async def test_a_foreign_secret_is_reported_and_untouched_and_ours_comes_when_it
 async def test_a_forbidden_name_leaves_other_names_working_and_says_what_to_do(stage: Stage) -> None:
     cluster = stage.cluster("a", *spaces(3))
     cluster.forbidden.add("new")
-    stage.hub.put(policy(), policy("second", secret="new"), static())  # noqa: S106  # a name
+    stage.hub.put(policy(), policy("second", secret="new"), static())
     async with stage.running() as service:
         await until(lambda: len(cluster.secrets) == 3)
         await until(lambda: ready(service, "second") == ("False", "PartiallySynced"))
@@ -284,7 +284,7 @@ async def test_who_keeps_changing_a_target_is_repaired_ever_more_slowly_and_told
 
 async def test_a_contested_target_does_not_delay_another_in_its_namespace(stage: Stage) -> None:
     cluster = stage.cluster("a", *spaces(1))
-    stage.hub.put(policy(), policy("second", secret="other"), static())  # noqa: S106  # a name
+    stage.hub.put(policy(), policy("second", secret="other"), static())
     space = spaces(1)[0]
 
     def spoil(secret: Json) -> None:
@@ -303,7 +303,6 @@ async def test_a_contested_target_does_not_delay_another_in_its_namespace(stage:
 
 async def test_a_failed_write_is_tried_again_and_costs_only_its_own_namespace(stage: Stage) -> None:
     cluster = stage.cluster("a", *spaces(20))
-    from imps_multi.ports import Forbidden
 
     cluster.write_error = lambda namespace, _: Forbidden("quota") if namespace == spaces(20)[3] else None
     stage.hub.put(policy(), static())
