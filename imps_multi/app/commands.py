@@ -55,7 +55,7 @@ def plan_once(config: Path) -> PlanResult:
     """
     loaded = load(config, os.environ)
     configure_logging("console", "error")
-    return _run(lambda: plan(loaded))
+    return run_on_loop(lambda: plan(loaded))
 
 
 async def serve(loaded: Loaded, *, observe: bool, stop: StopSignal | None = None) -> int:
@@ -80,7 +80,7 @@ async def serve(loaded: Loaded, *, observe: bool, stop: StopSignal | None = None
         outer.start_soon(keep_reloading, assembly)
         if not observe:
             await outer.start(serve_control, assembly.state_root, handlers(service))
-            await take_up_stored(assembly.state_root, service)
+            outer.start_soon(take_up_stored, assembly.state_root, service)  # it waits for the service to have loaded
         await service.run(stopping)
         await assembly.audit.flush()
         outer.cancel_scope.cancel()
@@ -131,7 +131,7 @@ def _start(config: Path, serve_it: Callable[[Loaded], Awaitable[int]], *, lock: 
     held: AbstractContextManager[object] = StateLock(state_root(loaded.configuration)) if lock else nullcontext()
     try:
         with held:
-            return _run(lambda: serve_it(loaded))
+            return run_on_loop(lambda: serve_it(loaded))
     except (InvalidConfiguration, StateRefused, AddressError) as error:
         return _refuse(error)
     except BaseExceptionGroup as group:
@@ -143,7 +143,7 @@ async def _assemble(loaded: Loaded, *, observe: bool) -> Assembly:
     return await anyio.to_thread.run_sync(lambda: Assembly(loaded, observe=observe, read_only=observe))
 
 
-def _run(main: Callable[[], Awaitable[T]]) -> T:
+def run_on_loop(main: Callable[[], Awaitable[T]]) -> T:
     """Run on uvloop where it is there: an idle TLS watch costs a fifth of the memory on it."""
     try:
         import uvloop  # noqa: F401  # only whether it is there
