@@ -1,0 +1,62 @@
+"""Asking the running instance, or leaving word for the next one: what ``sync`` and ``approve`` have in common."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imps_multi.cli.output import say
+
+if TYPE_CHECKING:
+    from imps_multi.hubs.control import Request
+
+FINE, WRONG, CANNOT, UNREACHABLE = 0, 1, 2, 3
+
+
+def ask_or_store(config: Path, command: str, argument: str) -> int:
+    """Ask the running instance; with none running, store the request. Return the exit code."""
+    from imps_multi.app.assembly import state_root
+    from imps_multi.config.load import InvalidConfiguration, load
+    from imps_multi.hubs.control import Request
+
+    try:
+        root = state_root(load(config, os.environ).configuration)
+    except InvalidConfiguration as error:
+        say(str(error))
+        return CANNOT
+    return _ask(root, Request(command, argument))
+
+
+def _ask(root: Path, request: "Request") -> int:
+    import anyio
+
+    from imps_multi.hubs.control import ask
+
+    try:
+        answer = anyio.run(ask, root, request)
+    except TimeoutError:
+        say(f"the running instance does not answer on the socket in {root}")
+        return UNREACHABLE
+    except OSError as error:
+        say(f"the running instance cannot be asked on the socket in {root}: {error.strerror or error}")
+        return UNREACHABLE
+    if answer is None:
+        return _store(root, request)
+    say(answer.message)
+    return FINE if answer.ok else WRONG
+
+
+def _store(root: Path, request: "Request") -> int:
+    from imps_multi.hubs.control import store_request
+    from imps_multi.hubs.state_directory import StateRefused, prepare
+
+    try:
+        prepare(root)
+        store_request(root, request)
+    except StateRefused as error:
+        say(str(error))
+        return CANNOT
+    except OSError as error:
+        say(f"{root} cannot be written: {error.strerror or error}")
+        return CANNOT
+    say(f"no instance is running; {request.command} {request.argument} is stored for its next pass")
+    return FINE

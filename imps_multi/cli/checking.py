@@ -1,0 +1,225 @@
+"""Checks configuration files, kubeconfigs and manifests without asking anybody: what ``validate`` knows.
+
+Blocking. Paths in, findings out, every one with its place. No finding shows a value of a Secret. Light to import: a
+file's kind decides what is loaded for it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from imps_multi.cli.manifest_checks import Finding, Rules, check_manifests
+from imps_multi.hubs.manifest_files import manifest_paths, read_file, stable_content, why
+from imps_multi.hubs.manifests import Manifest, ManifestFile, read_manifests
+from imps_multi.marked_yaml import Document, Unreadable, documents
+from imps_multi.model.hub import Place
+from imps_multi.model.names import POLICY_KIND
+
+if TYPE_CHECKING:
+    from imps_multi.config.load import Loaded
+
+CONFIG_FIELDS = frozenset({"hub", "clusters", "defaults", "defaultClusters", "safety", "telemetry", "coordination"})
+
+
+class Checked(Struct, frozen=True):
+    """What was found, and what was looked at."""
+
+    findings: tuple[Finding, ...]
+    files: int = 0
+    configurations: int = 0
+    policies: int = 0
+    sources: int = 0
+
+    @property
+    def fine(self) -> bool:
+        """Whether there is no error."""
+        return all(finding.warning for finding in self.findings)
+
+
+class _Gathered(Struct):
+    """What the given paths hold, sorted by kind."""
+
+    findings: list[Finding] = field(default_factory=list)
+    manifests: list[Manifest] = field(default_factory=list)
+    configurations: list["Loaded"] = field(default_factory=list)
+    seen: set[Path] = field(default_factory=set)
+    """Resolved paths of what was looked at, so that nothing counts twice."""
+    files: int = 0
+
+    def is_new(self, path: Path) -> bool:
+        """Tell whether a file or directory was not looked at yet, and take note of it."""
+        resolved = path.resolve()
+        known = resolved in self.seen
+        self.seen.add(resolved)
+        return not known
+
+
+def check(paths: Sequence[Path], environment: Mapping[str, str]) -> Checked:
+    """Check everything that the paths name, and what the configurations among them point to."""
+    gathered = _Gathered()
+    for path in paths:
+        if path.is_dir():
+            _directory(gathered, path)
+        else:
+            _file(gathered, path, environment)
+    for loaded in gathered.configurations:
+        _hub(gathered, loaded)
+    only = gathered.configurations[0] if len(gathered.configurations) == 1 else None
+    gathered.findings += check_manifests(gathered.manifests, _rules(only))
+    policies = sum(manifest.object.kind == POLICY_KIND for manifest in gathered.manifests)
+    return Checked(
+        findings=tuple(sorted(set(gathered.findings))),
+        files=gathered.files,
+        configurations=len(gathered.configurations),
+        policies=policies,
+        sources=len(gathered.manifests) - policies,
+    )
+
+
+def _directory(gathered: _Gathered, path: Path) -> None:
+    if not gathered.is_new(path):
+        return
+    try:
+        paths = manifest_paths(path)
+    except OSError as error:
+        gathered.findings.append(Finding(Place(str(path)), f"cannot be read: {why(error)}"))
+        return
+    if not paths:
+        message = "holds no manifest: there is no *.yaml, *.yml or *.json directly in it"
+        gathered.findings.append(Finding(Place(str(path)), message))
+    for file in paths:
+        if gathered.is_new(file):
+            gathered.files += 1
+            _manifests(gathered, read_file(file))
+
+
+def _file(gathered: _Gathered, path: Path, environment: Mapping[str, str]) -> None:
+    if not gathered.is_new(path):
+        return
+    gathered.files += 1
+    try:
+        content = stable_content(path)
+        found = documents(content, str(path))
+    except OSError as error:
+        gathered.findings.append(Finding(Place(str(path)), f"cannot be read: {why(error)}"))
+    except Unreadable as error:
+        gathered.findings += [Finding(mistake.place, mistake.message) for mistake in error.mistakes]
+    else:
+        if _is_kubeconfig(found):
+            gathered.findings += _kubeconfig(path, found[0])
+        elif _is_configuration(found):
+            _configuration(gathered, path, environment)
+        else:
+            _manifests(gathered, read_manifests(content, str(path)))
+
+
+def _manifests(gathered: _Gathered, file: ManifestFile) -> None:
+    gathered.manifests += file.manifests
+    gathered.findings += [
+        Finding(problem.place, problem.message, warning=not problem.fatal) for problem in file.problems
+    ]
+
+
+def _is_configuration(found: Sequence[Document]) -> bool:
+    return len(found) == 1 and _keys(found[0]) & CONFIG_FIELDS != set() and "kind" not in _keys(found[0])
+
+
+def _is_kubeconfig(found: Sequence[Document]) -> bool:
+    if len(found) != 1:
+        return False
+    keys = _keys(found[0])
+    return (found[0].value["kind"] == "Config") if "kind" in keys else {"contexts", "users"} <= keys
+
+
+def _keys(document: Document) -> set[object]:
+    return set(document.value) if isinstance(document.value, dict) else set()
+
+
+def _configuration(gathered: _Gathered, path: Path, environment: Mapping[str, str]) -> None:
+    from imps_multi.config.load import InvalidConfiguration, load
+
+    try:
+        loaded = load(path, environment)
+    except InvalidConfiguration as error:
+        gathered.findings += [_of_config(problem.place, problem.path, problem.message) for problem in error.problems]
+        return
+    gathered.configurations.append(loaded)
+    gathered.findings += _fleet(loaded)
+
+
+def _fleet(loaded: "Loaded") -> Iterator[Finding]:
+    """Look at every context of the fleet as ``run`` would, short of connecting."""
+    from imps_multi.config.fleet import fleet
+    from imps_multi.kube import kubeconfig
+
+    read: dict[Path, kubeconfig.Kubeconfig] = {}
+
+    def contexts_of(path: Path) -> Iterable[str]:
+        try:
+            read[path] = read.get(path) or kubeconfig.load(path)
+        except kubeconfig.KubeconfigError as error:
+            raise ValueError(str(error)) from error
+        return read[path].contexts
+
+    clusters, problems = fleet(loaded, contexts_of)
+    for problem in problems:
+        yield _of_config(problem.place, problem.path, problem.message)
+    for cluster in clusters:
+        if cluster.kubeconfig is not None:
+            try:
+                read[cluster.kubeconfig].connection(cluster.context)
+            except (kubeconfig.KubeconfigError, ValueError, OSError) as error:
+                yield Finding(cluster.place, f"cluster {cluster.settings.name}: {error}")
+
+
+def _kubeconfig(path: Path, document: Document) -> Iterator[Finding]:
+    from imps_multi.kube import kubeconfig
+
+    try:
+        read = kubeconfig.load(path)
+    except kubeconfig.KubeconfigError as error:
+        yield Finding(document.place(), _without_path(str(error), path))
+        return
+    for index, context in enumerate(read.contexts):
+        try:
+            read.connection(context)
+        except (kubeconfig.KubeconfigError, ValueError, OSError) as error:
+            yield Finding(document.place(f"contexts[{index}]"), _without_path(str(error), path))
+
+
+def _without_path(message: str, path: Path) -> str:
+    return message.removeprefix(f"{path}: ")
+
+
+def _hub(gathered: _Gathered, loaded: "Loaded") -> None:
+    """Read the hub that a configuration names, unless its directory was given itself."""
+    directory = loaded.configuration.hub.directory
+    if directory is None:
+        return
+    if directory.is_dir():
+        _directory(gathered, directory)
+    else:
+        place = loaded.place("hub.directory")
+        gathered.findings.append(
+            _of_config(place, "hub.directory", f"{directory} is no directory; make it, or fix the path")
+        )
+
+
+def _rules(loaded: "Loaded | None") -> Rules:
+    if loaded is None:
+        return Rules()
+    configuration = loaded.configuration
+    ambient = configuration.sources.ambient_identity
+    return Rules(
+        default_clusters=tuple(configuration.default_clusters),
+        source_namespaces=tuple(configuration.sources.namespaces),
+        ambient_namespaces=None if ambient.namespaces is None else tuple(ambient.namespaces),
+        ambient_roles=tuple(ambient.role_arns),
+        endpoints=tuple(configuration.sources.endpoints),
+    )
+
+
+def _of_config(place: Place, path: str, message: str) -> Finding:
+    return Finding(place, f"{path}: {message}" if path else message)

@@ -1,0 +1,124 @@
+"""What can be wrong with policies and source Secrets, and between them, before any of it runs.
+
+Pure. Fed by ``checking`` with the manifests of every file that was given, as one hub.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from imps_multi.hubs.manifests import Manifest, findings
+from imps_multi.model.credential import SourceFault
+from imps_multi.model.hub import Place, SourceSecret
+from imps_multi.model.hub_fold import duplicates
+from imps_multi.model.matching import glob_match, nearest_name
+from imps_multi.model.names import POLICY_KIND, NamespaceName
+from imps_multi.model.policy import InvalidPolicy, Policy, SourceRef
+from imps_multi.model.policy_parse import parse_policy, with_default_clusters
+from imps_multi.model.source_parse import parse_source
+from imps_multi.ports import Interpreter
+from imps_multi.registries.catalogue import interpreter
+from imps_multi.registries.ecr_source import AmbientRule
+
+
+class Finding(Struct, frozen=True, order=True):
+    """Something that is wrong, or, as a warning, that may be."""
+
+    place: Place
+    message: str
+    warning: bool = False
+
+    def __str__(self) -> str:
+        """Return ``FILE:LINE:COLUMN: message``."""
+        return f"{self.place}: {'warning: ' if self.warning else ''}{self.message}"
+
+
+class Rules(Struct, frozen=True):
+    """What a configuration says about policies and sources; None where there is none to say it."""
+
+    default_clusters: tuple[str, ...] | None = None
+    source_namespaces: tuple[str, ...] = ("*",)
+    ambient_namespaces: tuple[str, ...] | None = None
+    """None: every Secret of the directory may use the process's own cloud identity."""
+    ambient_roles: tuple[str, ...] = ("*",)
+    endpoints: tuple[str, ...] = ("*",)
+
+
+def check_manifests(manifests: Sequence[Manifest], rules: Rules) -> Iterator[Finding]:
+    """Find what is wrong in each object, and between them."""
+    for problem in duplicates(manifest.object for manifest in manifests):
+        yield Finding(problem.place, problem.message)
+    interpret = _interpreter(rules)
+    sources = {_ref(one): one for one in manifests if one.object.kind != POLICY_KIND}
+    for manifest in manifests:
+        wrong = [Finding(problem.place, problem.message) for problem in findings(manifest)]
+        yield from wrong
+        if manifest.object.kind != POLICY_KIND:
+            yield from () if wrong else _source(manifest, interpret)
+        elif not wrong:
+            yield from _policy(manifest, sources, rules)
+
+
+def _policy(manifest: Manifest, sources: Mapping[SourceRef, Manifest], rules: Rules) -> Iterator[Finding]:
+    policy = parse_policy(manifest.object.content)
+    assert isinstance(policy, Policy)  # it has no findings
+    yield from _clusters(manifest, policy, rules)
+    for index, ref in _refs(manifest):
+        path = f"spec.registry.credentials[{index}]"
+        if not any(glob_match(pattern, ref.namespace) for pattern in rules.source_namespaces):
+            message = f"{path}: sources.namespaces of the configuration does not allow namespace {ref.namespace}"
+            yield Finding(manifest.place(path), message)
+        elif ref not in sources:
+            near = nearest_name(str(ref), map(str, sources))
+            hint = f" (did you mean {near}?)" if near else ""
+            yield Finding(
+                manifest.place(path), f"{path}: there is no Secret {ref} in what was given{hint}", warning=True
+            )
+
+
+def _clusters(manifest: Manifest, policy: Policy, rules: Rules) -> Iterator[Finding]:
+    path = "spec.target.clusters"
+    if rules.default_clusters is not None:
+        qualified = with_default_clusters(policy, rules.default_clusters)
+        if isinstance(qualified, InvalidPolicy):
+            yield from (Finding(manifest.place(one.path), str(one)) for one in qualified.problems)
+    elif policy.clusters is None:
+        message = f"{path}: is not there, so the configuration must have defaultClusters"
+        yield Finding(manifest.place(path), message, warning=True)
+
+
+def _refs(manifest: Manifest) -> Iterable[tuple[int, SourceRef]]:
+    listed = manifest.object.content["spec"]["registry"]["credentials"]
+    return ((index, SourceRef(NamespaceName(item["namespace"]), item["name"])) for index, item in enumerate(listed))
+
+
+def _source(manifest: Manifest, interpret: Interpreter) -> Iterator[Finding]:
+    secret = parse_source(manifest.object)
+    assert isinstance(secret, SourceSecret)  # it has no findings
+    given = interpret(secret)
+    if isinstance(given, SourceFault):
+        where = _where(manifest, secret, given.message)
+        yield Finding(manifest.place(where), f"{where}: {given.message}" if where else given.message)
+
+
+def _where(manifest: Manifest, secret: SourceSecret, message: str) -> str:
+    """Return the path of the key that a fault names, if it names one that is there."""
+    words = {word.strip("\"',:;()") for word in message.split()}
+    key = next((key for key in sorted(secret.data, key=len, reverse=True) if key in words), None)
+    if key is None:
+        return "type" if "type" in words and "type" in manifest.object.content else ""
+    plain = manifest.object.content.get("stringData") or {}
+    return f"{'stringData' if key in plain else 'data'}[{key}]"
+
+
+def _ref(manifest: Manifest) -> SourceRef:
+    return SourceRef(NamespaceName(manifest.object.namespace), manifest.object.name)
+
+
+def _interpreter(rules: Rules) -> Interpreter:
+    ambient = AmbientRule(
+        everybody=rules.ambient_namespaces is None,
+        namespaces=rules.ambient_namespaces or (),
+        role_arns=rules.ambient_roles,
+    )
+    return interpreter(ambient=ambient, endpoints=rules.endpoints)

@@ -1,0 +1,80 @@
+"""How commands speak: data on standard output in the form that was asked for, talk on standard error.
+
+No command prints a secret value; what is printed here comes from values that hold none.
+"""
+
+import enum
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+import typer
+
+
+class Format(enum.Enum):
+    """Forms of output."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+
+
+Output = Annotated[Format, typer.Option("--output", "-o", help="Form of the output.", show_choices=True)]
+
+
+def say(text: str) -> None:
+    """Talk to whoever is at the terminal."""
+    typer.echo(text, err=True)
+
+
+def fail(text: str, code: int = 2) -> typer.Exit:
+    """Say what is wrong; the result is to be raised."""
+    say(text)
+    return typer.Exit(code)
+
+
+def print_data(value: object, form: Format) -> None:
+    """Print a value of ours as JSON or YAML, its fields named as in the status API."""
+    import msgspec
+
+    plain = msgspec.to_builtins(value)
+    if form is Format.YAML:
+        import yaml
+
+        typer.echo(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), nl=False)
+    else:
+        typer.echo(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, folding: str = "") -> None:
+    """Print columns as kubectl does; on a terminal the ``folding`` column is broken into lines where it must."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    terminal = sys.stdout.isatty()
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    for header in headers:
+        table.add_column(header, no_wrap=header != folding, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+    Console(file=sys.stdout, width=None if terminal else _ENDLESS, highlight=False).print(table)
+
+
+def coloured() -> bool:
+    """Whether standard error takes colours."""
+    return sys.stderr.isatty() and "NO_COLOR" not in os.environ
+
+
+_ENDLESS = 4000
+"""Columns of a line that goes into a pipe: nothing is cut there."""
+_STYLES = {
+    "create": "green",
+    "update": "yellow",
+    "mark": "magenta",
+    "release": "magenta",
+    "delete": "red",
+    "held": "bold red",
+}

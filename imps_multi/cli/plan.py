@@ -1,0 +1,149 @@
+"""``plan``: what a run would write now, and why."""
+
+import enum
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imps_multi.cli.options import DEFAULT_CONFIG, Config
+from imps_multi.cli.output import Format, Output, fail, print_data, print_table, say
+
+if TYPE_CHECKING:
+    from imps_multi.model.plan_result import PlannedWrite, PlanResult
+
+FINE, DIFFERENT, UNREACHABLE = 0, 1, 3
+SHOWN_NAMESPACES = 3
+SUMMED = ("CLUSTER", "POLICY", "OPERATION", "COUNT", "NAMESPACES", "WHY")
+EACH = ("CLUSTER", "NAMESPACE", "SECRET", "POLICY", "OPERATION", "HELD", "WHY")
+PATIENCE = 2.0
+
+
+class Kind(enum.Enum):
+    """Kinds of change that ``--fail-on`` can ask for."""
+
+    DELETE = "delete"
+    EXPAND = "expand"
+
+
+OPERATIONS = {Kind.DELETE: frozenset({"delete", "mark", "release"}), Kind.EXPAND: frozenset({"create"})}
+
+
+def plan(
+    config: Config = DEFAULT_CONFIG,
+    *,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-on",
+            metavar="KIND[,KIND]",
+            help="Exit with 1 only for these kinds of change: delete (mark, release), expand (create).",
+        ),
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show what a run would write and delete now, and why.
+
+    Nothing is written and nothing minted. The table sums up by cluster and policy; -o wide has a line for each write.
+    The exit code is 1 if anything would change or is wrong, 3 if all is right but a cluster could not be reached.
+    """
+    kinds = kinds_of(fail_on)
+    from imps_multi.app import plan_once
+    from imps_multi.config.load import InvalidConfiguration
+
+    try:
+        with waiting("Looking at the clusters"):
+            result = plan_once(config)
+    except InvalidConfiguration as error:
+        raise fail(str(error)) from error
+    show(result, output)
+    raise typer.Exit(exit_code(result, kinds))
+
+
+def kinds_of(text: str | None) -> frozenset[Kind] | None:
+    """Read ``--fail-on``; None where it is not given."""
+    if text is None:
+        return None
+    try:
+        return frozenset(Kind(part.strip()) for part in text.split(","))
+    except ValueError:
+        known = ", ".join(kind.value for kind in Kind)
+        raise typer.BadParameter(f'"{text}" is no list of {known}', param_hint="--fail-on") from None
+
+
+def exit_code(result: "PlanResult", kinds: frozenset[Kind] | None) -> int:
+    """Say how a plan ends: differences and what is wrong before what could not be reached."""
+    wanted = None if kinds is None else frozenset().union(*(OPERATIONS[kind] for kind in kinds))
+    away = {f"cluster {name}" for name in result.unreachable}
+    changes = [write for write in result.writes if wanted is None or write.operation in wanted]
+    if changes or any(problem.subject not in away for problem in result.problems):
+        return DIFFERENT
+    return UNREACHABLE if result.unreachable else FINE
+
+
+def show(result: "PlanResult", output: Format) -> None:
+    """Print a plan in the form that was asked for."""
+    if output in {Format.JSON, Format.YAML}:
+        print_data(result, output)
+        return
+    if result.writes and output is Format.WIDE:
+        print_table(EACH, map(_line, result.writes), folding="WHY")
+    elif result.writes:
+        print_table(SUMMED, summed(result.writes), folding="WHY")
+    for problem in result.problems:
+        say(f"{problem.subject}: {problem.reason}: {problem.message}")
+    say(in_short(result))
+
+
+def summed(writes: Iterable["PlannedWrite"]) -> Iterator[tuple[str, ...]]:
+    """Sum up writes that differ in their namespaces alone."""
+    groups: dict[tuple[str, str, str, str], list[str]] = {}
+    for write in writes:
+        operation = f"{write.operation} (held)" if write.held else write.operation
+        groups.setdefault((write.cluster, write.policy, operation, write.why), []).append(write.namespace)
+    for (cluster, policy, operation, why), namespaces in groups.items():
+        first = ", ".join(namespaces[:SHOWN_NAMESPACES])
+        more = len(namespaces) - SHOWN_NAMESPACES
+        yield cluster, policy, operation, str(len(namespaces)), f"{first}, +{more}" if more > 0 else first, why
+
+
+def in_short(result: "PlanResult") -> str:
+    """Say in one line what the plan comes to."""
+    counts: dict[str, int] = {}
+    for write in result.writes:
+        key = "held" if write.held else write.operation
+        counts[key] = counts.get(key, 0) + 1
+    changes = ", ".join(f"{count} to {word}" if word != "held" else f"{count} held" for word, count in counts.items())
+    away = f"; could not look at {', '.join(result.unreachable)}" if result.unreachable else ""
+    return f"{result.in_sync} of {result.targets} targets in sync; {changes or 'nothing to do'}{away}"
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show that something goes on, on a terminal, once it has taken two seconds."""
+    import sys
+    import threading
+
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn(what), BarColumn(), TimeElapsedColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    bar.add_task(what, total=None)
+    timer = threading.Timer(PATIENCE, bar.start)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        bar.stop()
+
+
+def _line(write: "PlannedWrite") -> tuple[str, ...]:
+    held = "held" if write.held else ""
+    return write.cluster, write.namespace, write.secret, write.policy, write.operation, held, write.why

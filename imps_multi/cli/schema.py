@@ -1,0 +1,26 @@
+"""``schema``: JSON Schemas of what users write."""
+
+import enum
+from typing import Annotated
+
+import typer
+
+
+class Subject(enum.Enum):
+    """What there is a schema of."""
+
+    CONFIG = "config"
+
+
+def schema(
+    subject: Annotated[Subject, typer.Argument(metavar="SUBJECT", help="What to print the schema of: config.")],
+) -> None:
+    r"""Print the JSON Schema of the configuration file.
+
+    \b
+    imps-multi schema config > imps-multi.schema.json
+    """
+    from imps_multi.config.schema import json_schema_text
+
+    assert subject is Subject.CONFIG
+    typer.echo(json_schema_text(), nl=False)
