@@ -10,6 +10,7 @@ lines.
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, NoReturn
@@ -159,11 +160,11 @@ class Reflector:
     async def _listed(self, emit: Emit) -> Phase:
         """Announce a whole list, and whatever else its stream brings; return where that leaves us."""
         if self._support.watch_list:
-            try:
+            with suppress(NoWatchListError):
                 return await self._watch(Collecting(), emit)
-            except NoWatchListError:
-                self._support.watch_list = False
-        return Following(await self._list(emit))
+        version = await self._list(emit)
+        self._support.watch_list = False  # learned only now: a server that merely hangs does not answer a list either
+        return Following(version)
 
     async def _watch(self, phase: Phase, emit: Emit) -> Phase:
         """Run one stream from this phase on; return the phase that its end leaves us in."""

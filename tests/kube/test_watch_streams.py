@@ -285,6 +285,26 @@ async def test_a_watch_list_that_stays_silent_before_its_end_marker_falls_back(s
     assert events == [NamespacesReplaced((record("a", 3), record("b", 4)), 20)]
 
 
+async def test_a_server_that_hangs_is_not_taken_for_one_without_watch_list(shared: Shared) -> None:
+    async def forever(_: BaseRequest) -> web.StreamResponse:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    handlers = [hanging(line("ADDED", 3, "a")), forever, sending(end_of_list(9))]
+
+    async def handler(request: BaseRequest) -> web.StreamResponse:
+        return await handlers.pop(0)(request)
+
+    async with (
+        scripted(handler) as server,
+        client_of(server.connection(), shared, request_timeout=0.2) as client,
+    ):
+        with pytest.raises(Transient):
+            await client.watch(NAMESPACES, None, lambda _: None)
+        assert await client.watch(NAMESPACES, None, lambda _: None) == Resume(9)
+    assert ["sendInitialEvents" in request.query for request in server.seen] == [True, False, True]
+
+
 async def test_a_list_whose_second_page_fails_announces_nothing(shared: Shared) -> None:
     events: list[WatchEvent] = []
 
