@@ -122,6 +122,7 @@ class FakeCluster:
         """So many writes are made, and their answers lost."""
         self.write_error: Callable[[str, str], PortError | None] = lambda _namespace, _name: None
         self.connect_error: Callable[[], Exception] | None = None
+        self.watch_error: Callable[[str], PortError | None] = lambda _name: None
         self._history: list[tuple[int, Watched, WatchEvent]] = []
         self._changed = anyio.Event()
         self._uids = 0
@@ -349,6 +350,9 @@ class FakeCluster:
 
     def check_watch(self, watched: Watched) -> None:
         """Refuse what the role does not name."""
+        name = watched.name if isinstance(watched, WatchSecrets) else "namespaces"
+        if (error := self.watch_error(name)) is not None:
+            raise error
         if isinstance(watched, WatchSecrets):
             self._check_name(watched.name)
 
