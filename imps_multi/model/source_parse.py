@@ -8,7 +8,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, Final
 
-from imps_multi.model.fields import Fields, kind_of
+from imps_multi.model.fields import Fields, join, kind_of
 from imps_multi.model.hub import HubObject, SourceSecret, UnusableSource
 from imps_multi.model.names import NamespaceName
 from imps_multi.model.policy import SourceRef, SpecProblem
@@ -53,7 +53,7 @@ def _type(fields: Fields, content: Mapping[str, Any]) -> str:
 
 
 def _data(fields: Fields, value: object) -> dict[str, bytes]:
-    decoded = {key: _decoded(fields, item, f"data.{key}") for key, item in _keyed(fields, value, "data").items()}
+    decoded = {key: _decoded(fields, item, join("data", key)) for key, item in _keyed(fields, value, "data").items()}
     return {key: item for key, item in decoded.items() if item is not None}
 
 
@@ -72,7 +72,8 @@ def _decoded(fields: Fields, value: object, path: str) -> bytes | None:
 
 def _string_data(fields: Fields, value: object) -> dict[str, bytes]:
     plain = {
-        key: _encoded(fields, item, f"stringData.{key}") for key, item in _keyed(fields, value, "stringData").items()
+        key: _encoded(fields, item, join("stringData", key))
+        for key, item in _keyed(fields, value, "stringData").items()
     }
     return {key: item for key, item in plain.items() if item is not None}
 

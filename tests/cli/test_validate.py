@@ -1,0 +1,220 @@
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import invoke
+
+MARK = "MARKED-s3cr3t"
+POLICY = """\
+apiVersion: images.banzaicloud.io/v1alpha1
+kind: ImagePullSecret
+metadata: {name: team-a}
+spec:
+  registry:
+    credentials:
+      - {name: dockerhub, namespace: registry-access}
+  target:
+    clusters: {names: ["*"]}
+    namespaces: {names: ["team-*"]}
+    secret: {name: registry-pull}
+"""
+SOURCE = f"""\
+apiVersion: v1
+kind: Secret
+metadata: {{name: dockerhub, namespace: registry-access}}
+type: kubernetes.io/dockerconfigjson
+stringData:
+  .dockerconfigjson: '{{"auths": {{"registry.example.com": {{"username": "u", "password": "{MARK}"}}}}}}'
+"""
+KUBECONFIG = f"""\
+apiVersion: v1
+kind: Config
+clusters:
+  - {{name: a, cluster: {{server: "https://127.0.0.1:1"}}}}
+users:
+  - {{name: u, user: {{token: {MARK}}}}}
+contexts:
+  - {{name: prod-a, context: {{cluster: a, user: u}}}}
+"""
+CONFIG = """\
+hub: {id: mgmt, directory: ./hub}
+clusters:
+  - {kubeconfig: ./fleet.kubeconfig, contexts: ["prod-*"]}
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory in which everything is right."""
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "policy.yaml").write_text(POLICY)
+    (tmp_path / "hub" / "source.yaml").write_text(SOURCE)
+    (tmp_path / "fleet.kubeconfig").write_text(KUBECONFIG)
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def lines(*paths: str, code: int = 2) -> list[str]:
+    """Validate; return what is printed, after a look at the exit code and for secrets."""
+    result = invoke("validate", *paths)
+    assert result.exit_code == code, result.output
+    assert MARK not in result.output
+    return result.stdout.splitlines()
+
+
+def change(path: Path, before: str, after: str) -> None:
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+
+
+def test_what_is_right_prints_nothing_but_a_summary_on_stderr(place: Path) -> None:
+    assert place.exists()
+    result = invoke("validate", "config.yaml", "hub", "fleet.kubeconfig")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "4 files (1 configuration, 1 policy, 1 source): no error\n"
+
+
+def test_a_files_content_tells_what_it_is_whatever_its_name(place: Path) -> None:
+    (place / "hub" / "policy.yaml").rename(place / "one.txt")
+    (place / "config.yaml").rename(place / "two.txt")
+    (place / "fleet.kubeconfig").rename(place / "three.txt")
+    change(place / "two.txt", "./fleet.kubeconfig", "./three.txt")
+    assert lines("one.txt", "two.txt", "three.txt", code=0) == []
+
+
+def test_every_error_of_every_file_is_told_at_once_each_with_its_place(place: Path) -> None:
+    change(place / "hub" / "policy.yaml", 'names: ["team-*"]', 'name: ["team-*"]')
+    change(place / "hub" / "policy.yaml", "secret: {name: registry-pull}", "secret: {}")
+    change(place / "hub" / "source.yaml", '"auths"', '"auths')
+    change(place / "config.yaml", "id: mgmt", "id: mgmt, idd: x")
+    assert [line.split(" ")[0] for line in lines("config.yaml", "hub")] == [
+        "config.yaml:1:17:",
+        "hub/policy.yaml:10:18:",
+        "hub/policy.yaml:11:5:",
+        "hub/source.yaml:6:3:",
+    ]
+
+
+def test_an_unknown_field_of_a_configuration_has_its_place_path_and_a_suggestion(place: Path) -> None:
+    change(place / "config.yaml", "directory:", "directry:")
+    first = lines("config.yaml")[0]
+    assert first.startswith("config.yaml:1:")
+    assert "hub.directry: unknown field (did you mean directory?)" in " ".join(lines("config.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ('"password"', '"password', "hub/source.yaml:6:3: stringData[.dockerconfigjson]: "),
+        ("stringData:", "data:", "hub/source.yaml:6:3: data[.dockerconfigjson]: is not valid base64"),
+        ("kubernetes.io/dockerconfigjson", "kubernetes.io/tls", "must be of type kubernetes.io/dockerconfigjson"),
+        (".dockerconfigjson:", "config.json:", "key .dockerconfigjson is missing"),
+    ],
+)
+def test_a_source_that_cannot_be_used_is_an_error_that_names_the_key(
+    place: Path, before: str, after: str, said: str
+) -> None:
+    change(place / "hub" / "source.yaml", before, after)
+    (line,) = lines("hub")
+    assert said in line
+
+
+def test_a_source_that_is_not_given_is_a_warning_with_the_nearest_name(place: Path) -> None:
+    change(place / "hub" / "policy.yaml", "name: dockerhub", "name: dockrhub")
+    assert lines("hub", code=0) == [
+        (
+            "hub/policy.yaml:7:9: warning: spec.registry.credentials[0]: there is no Secret registry-access/dockrhub "
+            "in what was given (did you mean registry-access/dockerhub?)"
+        )
+    ]
+
+
+def test_an_object_that_stands_twice_is_an_error_that_names_both_places(place: Path) -> None:
+    (place / "hub" / "again.yaml").write_text(POLICY)
+    (line,) = lines("hub")
+    assert line.startswith("hub/policy.yaml:1:1: ImagePullSecret team-a stands at hub/again.yaml:1:1 already")
+
+
+def test_a_path_that_is_given_twice_is_looked_at_once(place: Path) -> None:
+    assert place.exists()
+    assert lines("hub", "hub/policy.yaml", "./hub", code=0) == []
+
+
+def test_an_empty_directory_is_an_error(place: Path) -> None:
+    (place / "none").mkdir()
+    (line,) = lines("none")
+    assert line == "none: holds no manifest: there is no *.yaml, *.yml or *.json directly in it"
+    change(place / "config.yaml", "./hub", "./none")
+    assert any("holds no manifest" in line for line in lines("config.yaml"))
+
+
+def test_a_hub_directory_that_is_not_there_is_an_error_at_its_field(place: Path) -> None:
+    change(place / "config.yaml", "./hub", "./hubb")
+    (line,) = lines("config.yaml")
+    assert line.startswith("config.yaml:1:17: hub.directory: ")
+
+
+def test_a_policy_without_clusters_needs_the_configurations_default(place: Path) -> None:
+    change(place / "hub" / "policy.yaml", '    clusters: {names: ["*"]}\n', "")
+    assert [line.split(": ")[1] for line in lines("hub", code=0)] == ["warning"]
+    (line,) = lines("config.yaml")
+    assert "spec.target.clusters: is required here" in line
+    (place / "config.yaml").write_text(f'{CONFIG}defaultClusters: ["*"]\n')
+    assert lines("config.yaml", code=0) == []
+
+
+def test_a_namespace_that_may_not_hold_sources_is_an_error(place: Path) -> None:
+    (place / "config.yaml").write_text(f"{CONFIG}sources: {{namespaces: [elsewhere]}}\n")
+    (line,) = lines("config.yaml")
+    assert line.endswith("sources.namespaces of the configuration does not allow namespace registry-access")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("https://127.0.0.1:1", "ftp://127.0.0.1:1", 'cluster of context "prod-a": server is no URL'),
+        ("cluster: a, user", "cluster: b, user", 'names cluster "b", which is not there'),
+        ("name: prod-a", "name: test-a", "no context of"),
+        ("contexts:", "contexts: [", "fleet.kubeconfig"),
+    ],
+)
+def test_a_broken_kubeconfig_is_an_error_of_the_configuration(place: Path, before: str, after: str, said: str) -> None:
+    change(place / "fleet.kubeconfig", before, after)
+    found = lines("config.yaml")
+    assert found
+    assert all(line.startswith("config.yaml:3:") and said in line for line in found)
+
+
+def test_a_kubeconfig_can_be_checked_by_itself(place: Path) -> None:
+    change(place / "fleet.kubeconfig", "https://127.0.0.1:1", "ftp://127.0.0.1:1")
+    (line,) = lines("fleet.kubeconfig")
+    assert line.startswith('fleet.kubeconfig:8:5: cluster of context "prod-a"')
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe", b"\x00", b"{" * 5000, b"", b"- a\n- b\n", b"just a text"])
+def test_a_file_that_is_nothing_of_ours_is_an_error_and_no_crash(place: Path, content: bytes) -> None:
+    (place / "odd.yaml").write_bytes(content)
+    found = lines("odd.yaml")
+    assert found
+    assert all(line.startswith("odd.yaml") for line in found)
+
+
+def test_a_file_that_is_not_there_is_an_error(place: Path) -> None:
+    assert place.exists()
+    assert lines("missing.yaml") == ["missing.yaml: cannot be read: No such file or directory"]
+
+
+def test_an_object_of_another_kind_is_a_warning(place: Path) -> None:
+    (place / "hub" / "map.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n")
+    (line,) = lines("hub", code=0)
+    assert line.startswith("hub/map.yaml:2:1: warning: ")
+
+
+def test_an_environment_variable_that_is_not_set_is_an_error(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(place / "config.yaml", "id: mgmt", "id: '${HUB_NAME}'")
+    monkeypatch.delenv("HUB_NAME", raising=False)
+    assert any("environment variable HUB_NAME is not set" in line for line in lines("config.yaml"))
+    monkeypatch.setenv("HUB_NAME", "mgmt")
+    assert lines("config.yaml", code=0) == []
