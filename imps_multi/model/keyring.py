@@ -15,6 +15,8 @@ from urllib.parse import unquote
 
 import msgspec
 
+from imps_multi.model.discreet import Discreet
+
 DEFAULT_REGISTRY: Final = "index.docker.io"
 _DOCKER_HUB: Final = ("docker.io", "index.docker.io")
 _HOST: Final = re.compile(r"""\[[^\]/%]*\](?::\d*)?|[A-Za-z0-9\-._~!$&'()*+,;=:"<>\[\]\u0080-\U0010ffff]*""")
@@ -29,7 +31,7 @@ class KeyringError(ValueError):
     """A kubelet would refuse the Secret, and with it every pull of a pod that names it. Holds no value."""
 
 
-class Credential(msgspec.Struct, frozen=True):
+class Credential(Discreet, frozen=True):
     """What a kubelet takes from an ``auths`` entry. Only the key is ever shown."""
 
     key: str

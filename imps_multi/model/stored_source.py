@@ -6,20 +6,24 @@ Pure. Written before the world that depends on it, so that a source that breaks 
 from collections.abc import Mapping
 
 import msgspec
-from msgspec import Struct
 
+from imps_multi.model.discreet import Discreet
 from imps_multi.model.hub import SourceSecret
 from imps_multi.model.policy import SourceRef
 
 VERSION = 1
 
 
-class _Stored(Struct, frozen=True):
+class _Stored(Discreet, frozen=True):
     version: int
     ref: SourceRef
     type: str
     data: Mapping[str, bytes]
     annotations: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        """Name the source only."""
+        return f"_Stored({self.ref})"
 
 
 def encode_source(source: SourceSecret) -> bytes:

@@ -1,0 +1,425 @@
+"""The book's single cases: what is urgent, what is slowed down, what is remembered, what a name's end leaves behind."""
+
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+from imps_multi.model.book import CONTESTED_AFTER, Book, Due, Failure
+from imps_multi.model.names import NamespaceName, PolicyName, SecretName, Uid
+from imps_multi.model.observed import (
+    NamespaceGone,
+    NamespaceRecord,
+    NamespaceSeen,
+    NamespacesReplaced,
+    SecretGone,
+    SecretSeen,
+    SecretsReplaced,
+    SeenSecret,
+)
+from imps_multi.model.policy import DeletionPolicy
+from imps_multi.model.target_plan import Create, Delete, State, TargetPlan
+from imps_multi.model.view import View
+from imps_multi.model.wanted import WantedCache
+from imps_multi.model.world import Resolved
+from tests.model.objects import Object, carry_out, made, metadata_of, observe
+from tests.model.scenes import (
+    CLUSTER,
+    HOUR,
+    HUB,
+    HUB_REGISTRY,
+    NOW,
+    changed,
+    namespace,
+    policy,
+    resolved,
+    seen_from,
+    source,
+    world,
+    written,
+)
+
+PULL = SecretName("pull")
+A = NamespaceName("team-a")
+URGENT = [Due(A, urgent=True)]
+
+
+def listed(
+    *policies: Resolved,
+    found: Iterable[Object] = (),
+    spaces: Iterable[str] = ("team-a",),
+    names: Iterable[str] = ("pull",),
+) -> Book:
+    """A book whose lists are in."""
+    book = Book(CLUSTER, View.empty(CLUSTER, HUB), WantedCache(HUB))
+    book.drop_names(frozenset(map(SecretName, names)))
+    book.adopt(seen_from(world(*policies)))
+    book.see(NamespacesReplaced(tuple(namespace(name) for name in spaces), 10), now=NOW)
+    seen = [(NamespaceName(str(metadata_of(one)["namespace"])), as_seen(one)) for one in found]
+    for name in names:
+        book.see(SecretsReplaced(SecretName(name), tuple(seen) if name == "pull" else (), 10), now=NOW)
+    book.complete(whole_picture=True)
+    return book
+
+
+def as_seen(found: Object) -> SeenSecret:
+    seen = observe(found)
+    assert seen is not None
+    return seen
+
+
+def line_of(book: Book, space: str = "team-a", name: str = "pull") -> tuple[State, str]:
+    (line,) = book.tally.lines((NamespaceName(space), SecretName(name)))
+    return line.state, line.reason
+
+
+def the_plan(book: Book, now: float = NOW) -> TargetPlan:
+    (plan,) = book.writes(A, now=now)
+    return plan
+
+
+def versions(first: int = 100) -> Iterator[int]:
+    yield from range(first, first + 1000)
+
+
+def repair(book: Book, found: Object | None, version: int, now: float = NOW) -> tuple[Object, list[Due]]:
+    """Make the write that is due, and fold in its answer."""
+    plan = the_plan(book, now)
+    if found is not None and not isinstance(plan.write, Create | Delete | None):
+        metadata_of(found)["resourceVersion"] = str(plan.write.resource_version)
+    after = carry_out(found, plan) or {}
+    metadata_of(after)["resourceVersion"] = str(version)
+    return after, book.written(plan, Uid(str(metadata_of(after)["uid"])), version, now=now)
+
+
+def told(found: Object, version: int) -> SecretSeen:
+    metadata_of(found)["resourceVersion"] = str(version)
+    return SecretSeen(A, PULL, as_seen(found))
+
+
+# what is due
+
+
+def test_a_missing_target_is_urgent_and_a_refresh_is_not() -> None:
+    book = listed(resolved())
+    assert book.look(A, now=NOW) == URGENT
+    fresh = listed(resolved(None, source(HUB_REGISTRY, password="new")), found=[written(resolved())])
+    assert fresh.look(A, now=NOW) == [Due(A)]
+
+
+def test_what_is_in_sync_is_not_due() -> None:
+    book = listed(resolved(), found=[written(resolved())])
+    assert book.look(A, now=NOW) == []
+    assert book.writing == set()
+
+
+def test_nothing_is_due_before_everything_was_listed() -> None:
+    book = Book(CLUSTER, View.empty(CLUSTER, HUB), WantedCache(HUB))
+    book.drop_names(frozenset({PULL}))
+    book.adopt(seen_from(world(resolved())))
+    assert book.see(NamespacesReplaced((namespace(),), 10), now=NOW) == []
+    assert not book.synced
+    assert book.see(SecretsReplaced(PULL, (), 10), now=NOW) == URGENT
+    assert book.synced
+
+
+def test_an_edit_of_a_target_in_sync_is_urgent() -> None:
+    there = written(resolved())
+    book = listed(resolved(), found=[there])
+    assert book.see(told(changed(there, content=b"{}"), 20), now=NOW) == URGENT
+    assert book.see(SecretGone(A, PULL, 21), now=NOW) == URGENT
+
+
+def test_a_foreign_label_on_a_target_in_sync_is_nobodys_business() -> None:
+    there = written(resolved())
+    book = listed(resolved(), found=[there])
+    for version in range(20, 20 + 2 * CONTESTED_AFTER):
+        assert book.see(told(changed(there, labels={"note": str(version)}), version), now=NOW) == []
+    assert book.see(told(changed(there, content=b"{}"), 99), now=NOW) == URGENT
+
+
+def test_the_event_that_follows_an_answer_changes_nothing() -> None:
+    book = listed(resolved())
+    after, dues = repair(book, None, 20)
+    assert dues == []
+    assert line_of(book) == (State.IN_SYNC, "")
+    assert book.see(told(after, 20), now=NOW) == []
+
+
+def test_a_wake_is_due_at_its_time() -> None:
+    one = resolved(policy(names=["other"]))
+    there = changed(written(resolved()), annotations={"imps-multi.io/unwanted-since": "2027-01-15T08:00:00Z"})
+    book = listed(one, found=[changed(there, annotations={"imps-multi.io/linger": "1h"})])
+    assert book.look(A, now=NOW) == [Due(A, at=NOW + HOUR)]
+
+
+# who keeps changing it
+
+
+def fight(book: Book, there: Object, rounds: int) -> tuple[list[float], float]:
+    """Somebody changes it, we repair it when that is due; return how long we waited, and when it ended."""
+    waits: list[float] = []
+    version, now = versions(), NOW
+    for _ in range(rounds):
+        spoilt = changed(there, content=b"{}")
+        (due,) = book.see(told(spoilt, next(version)), now=now)
+        waits.append((due.at or now) - now)
+        now = due.at or now
+        there, rest = repair(book, spoilt, next(version), now)
+        assert rest == []
+        now += 1.0
+    return waits, now
+
+
+def test_whoever_keeps_changing_a_target_is_answered_ever_more_slowly() -> None:
+    there = written(resolved())
+    waits, _ = fight(listed(resolved(), found=[there]), there, CONTESTED_AFTER + 10)
+    at_once, slower = waits[:CONTESTED_AFTER], waits[CONTESTED_AFTER:]
+    assert set(at_once) == {0.0}
+    assert slower == [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 300.0, 300.0]
+
+
+def test_a_contested_target_says_so_while_it_waits_and_is_forgiven_after_peace() -> None:
+    there = written(resolved())
+    book = listed(resolved(), found=[there])
+    _, now = fight(book, there, CONTESTED_AFTER)
+    assert line_of(book) == (State.IN_SYNC, "")
+    book.see(told(changed(there, content=b"{}"), 900), now=now)
+    assert line_of(book) == (State.PENDING, "Contested")
+    assert book.writes(A, now=now) == []
+    assert book.writing == {A}
+    assert book.look(A, now=now + 700) == [Due(A)]
+    assert len(book.writes(A, now=now + 700)) == 1
+
+
+def test_whoever_keeps_taking_a_target_away_is_answered_more_slowly_too() -> None:
+    book = listed(resolved(), found=[written(resolved())])
+    version = versions()
+    waits = []
+    for _ in range(CONTESTED_AFTER + 1):
+        (due,) = book.see(SecretGone(A, PULL, next(version)), now=NOW)
+        waits.append((due.at or NOW) - NOW)
+        _, rest = repair(book, None, next(version), due.at or NOW)
+        assert rest == []
+    assert waits == [0.0] * CONTESTED_AFTER + [2.0]
+
+
+@pytest.mark.parametrize("watch_first", [False, True])
+def test_a_server_that_changes_what_we_send_is_not_written_to_without_end(*, watch_first: bool) -> None:
+    """As an admission webhook does that strips a label."""
+    book = listed(resolved())
+    there: Object | None = None
+    due = book.look(A, now=NOW)[0]
+    version = versions()
+    for _ in range(CONTESTED_AFTER + 1):
+        assert due.at is None
+        number = next(version)
+        plan = the_plan(book)
+        there = changed(carry_out(there, plan) or {}, labels={"imps-multi.io/hub": None})
+        event = told(there, number)
+        dues = book.see(event, now=NOW) if watch_first else []
+        dues = book.written(plan, event.secret.uid, number, now=NOW) + dues
+        dues = dues if watch_first else book.see(event, now=NOW)
+        due = dues[0]
+    assert due.at == NOW + 2.0
+
+
+# whose it was
+
+
+def stripped(found: Object) -> Object:
+    bare = changed(found, labels={"app.kubernetes.io/managed-by": None, "imps-multi.io/hub": None})
+    return changed(bare, annotations={"imps-multi.io/policy": None})
+
+
+def test_a_target_that_was_stripped_while_we_looked_is_repaired() -> None:
+    there = written(resolved())
+    book = listed(resolved(), found=[there])
+    assert book.see(told(stripped(there), 20), now=NOW) == URGENT
+    repair(book, stripped(there), 21)
+    assert line_of(book) == (State.IN_SYNC, "")
+    assert book.remembered == {}
+
+
+def test_a_target_that_was_stripped_between_two_lists_is_repaired() -> None:
+    there = written(resolved())
+    book = listed(resolved(), found=[there])
+    bare = as_seen(stripped(there))
+    assert book.see(SecretsReplaced(PULL, ((A, bare),), 30), now=NOW) == [Due(A)]
+
+
+def test_what_we_made_and_somebody_stripped_at_once_is_repaired() -> None:
+    book = listed(resolved())
+    after, _ = repair(book, None, 20)
+    assert book.see(told(stripped(after), 21), now=NOW) == URGENT
+
+
+def test_a_target_that_was_given_away_is_not_taken_back() -> None:
+    retain = policy(names=["other"], deletion=DeletionPolicy.RETAIN)
+    there = written(resolved(policy(deletion=DeletionPolicy.RETAIN)))
+    book = listed(resolved(retain), found=[there])
+    assert book.judge(book.wishes().wishes, frozenset()) == {A}
+    after, dues = repair(book, there, 20)
+    assert dues == []
+    assert book.see(told(after, 20), now=NOW) == []
+    assert (book.wishes().wishes, book.wishes().totals) == (frozenset(), {})
+    book.adopt(seen_from(world(resolved(), version=2)))
+    book.look(A, now=NOW)
+    assert line_of(book) == (State.CONFLICT, "Conflict")
+
+
+def test_another_uid_in_the_place_of_a_target_is_counted_however_it_is_learnt() -> None:
+    there = written(resolved(), uid="one")
+    book = listed(resolved(), found=[there])
+    book.see(SecretGone(A, PULL, 20), now=NOW)
+    assert book.uid_changes == 0
+    repair(book, None, 21)
+    assert book.uid_changes == 1
+    book.see(SecretsReplaced(PULL, ((A, as_seen(written(resolved(), uid="two", version=30))),), 30), now=NOW)
+    assert book.uid_changes == 2
+    book.see(told(written(resolved(), uid="three"), 40), now=NOW)
+    assert book.uid_changes == 3
+
+
+def test_a_namespace_that_is_made_anew_is_no_change_of_uid() -> None:
+    book = listed(resolved(), found=[written(resolved(), uid="one")])
+    book.see(NamespaceSeen(NamespaceRecord(A, 20, terminating=True)), now=NOW)
+    book.see(SecretGone(A, PULL, 21), now=NOW)
+    book.see(NamespaceGone(A, 22), now=NOW)
+    assert book.see(NamespaceSeen(NamespaceRecord(A, 23)), now=NOW) == URGENT
+    repair(book, None, 24)
+    assert book.uid_changes == 0
+
+
+# what became of a write
+
+
+def test_a_failure_is_shown_until_the_write_works() -> None:
+    book = listed(resolved())
+    plan = the_plan(book)
+    book.failed(plan, Failure("Invalid", "the server says no"))
+    assert line_of(book) == (State.FAILED, "Invalid")
+    assert book.look(A, now=NOW) == URGENT
+    assert line_of(book) == (State.FAILED, "Invalid")
+    repair(book, None, 20)
+    assert line_of(book) == (State.IN_SYNC, "")
+
+
+def test_a_404_to_an_update_makes_a_create_due() -> None:
+    book = listed(resolved(None, source(HUB_REGISTRY, password="new")), found=[written(resolved())])
+    assert book.gone(the_plan(book), now=NOW) == URGENT
+    assert isinstance(the_plan(book).write, Create)
+
+
+def immediate() -> Book:
+    book = listed(
+        resolved(policy(names=["other"], deletion=DeletionPolicy.IMMEDIATE)),
+        found=[written(resolved(policy(deletion=DeletionPolicy.IMMEDIATE)))],
+    )
+    assert book.judge(book.wishes().wishes, frozenset()) == {A}
+    return book
+
+
+def test_what_was_let_go_is_deleted_and_forgotten() -> None:
+    book = immediate()
+    assert book.look(A, now=NOW) == URGENT
+    plan = the_plan(book)
+    assert isinstance(plan.write, Delete)
+    assert book.gone(plan, now=NOW) == []
+    assert (book.wishes().wishes, book.wishes().totals, book.uid_changes) == (frozenset(), {}, 0)
+
+
+def test_losing_the_whole_picture_stops_a_delete_that_was_due() -> None:
+    book = immediate()
+    book.look(A, now=NOW)
+    book.observed.unsync_name(PULL)
+    assert book.complete(whole_picture=book.picture_is_whole) == {A}
+    assert book.writes(A, now=NOW) == []
+
+
+def test_the_word_of_the_brake_about_other_clusters_touches_nothing_here() -> None:
+    book = immediate()
+    here = book.wishes().wishes
+    elsewhere = frozenset(type(one)(one.policy, "other-cluster", one.namespace, one.secret) for one in here)  # type: ignore[arg-type]  # a name
+    assert book.judge(here | elsewhere, elsewhere) == set()
+
+
+def test_a_deletion_that_somebody_stands_against_is_put_off_ever_longer() -> None:
+    there = changed(written(resolved()), annotations={"imps-multi.io/unwanted-since": "2027-01-15T07:00:00Z"})
+    book = listed(resolved(policy(names=["other"])), found=[changed(there, annotations={"imps-multi.io/linger": "1h"})])
+    now, delays = NOW, []
+    for _ in range(8):
+        (due,) = book.referenced(the_plan(book, now), now=now)
+        delays.append((due.at or 0.0) - now)
+        now = due.at or now
+    assert delays == [60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, 3600.0, 3600.0]
+
+
+# names
+
+
+def test_a_forbidden_name_fails_and_other_names_go_on() -> None:
+    book = listed(
+        resolved(),
+        resolved(policy("q", secret="second", names=["other"])),
+        found=[written(resolved())],
+        names=["pull", "second"],
+    )
+    forbidden = SecretName("second")
+    assert book.forbid(forbidden, "not allowed") == {A}
+    assert book.forbid(forbidden, "not allowed") == set()
+    book.adopt(seen_from(world(resolved(), resolved(policy("q", secret="second")), version=2)))
+    book.look(A, now=NOW)
+    assert line_of(book, name="second") == (State.FAILED, "Forbidden")
+    assert line_of(book) == (State.IN_SYNC, "")
+    assert not book.synced
+    assert book.picture_is_whole
+    book.see(SecretsReplaced(forbidden, (), 30), now=NOW)
+    assert book.synced
+    assert line_of(book, name="second") == (State.PENDING, "")
+
+
+def test_a_name_that_is_not_watched_any_more_leaves_nothing_behind() -> None:
+    book = listed(resolved(policy(names=["other"])), found=[written(resolved())])
+    assert book.wishes().wishes
+    assert book.drop_names(frozenset({SecretName("other")})) == {PULL}
+    assert (book.wishes().wishes, book.wishes().totals, dict(book.policies())) == (frozenset(), {}, {})
+
+
+def test_a_name_that_is_new_makes_the_picture_incomplete_until_it_is_listed() -> None:
+    book = listed(resolved())
+    book.drop_names(frozenset({PULL, SecretName("new")}))
+    assert not book.picture_is_whole
+    book.see(SecretsReplaced(SecretName("new"), (), 20), now=NOW)
+    assert book.picture_is_whole
+
+
+# counts
+
+
+def test_a_namespace_of_ten_thousand_plans_one() -> None:
+    spaces = [f"team-{number}" for number in range(10_000)]
+    there = [written(resolved(), record=namespace(name)) for name in spaces[:1]]
+    book = listed(resolved(), found=there, spaces=spaces)
+    before = book.tally.changes
+    after, _ = book.see(told(changed(made(namespace=spaces[5]), labels={}), 50), now=NOW), None
+    assert len(after) <= 1
+    assert book.tally.changes - before <= 1
+
+
+def test_excluded_namespaces_are_counted_as_policies_come_and_go() -> None:
+    book = listed(resolved(policy(names=["*"], exclude=["team-b"])), spaces=["team-a", "team-b"])
+    assert book.policies()[PolicyName("p")].excluded == 1
+    for space in book.adopt(seen_from(world(resolved(policy(names=["team-a"])), version=2))):
+        book.look(space, now=NOW)
+    assert book.policies()[PolicyName("p")].excluded == 0
+    for space in book.adopt(seen_from(world(resolved(policy(names=["x"], exclude=["team-*"])), version=3))):
+        book.look(space, now=NOW)
+    assert "p" not in book.policies()
+
+
+def test_the_number_of_our_targets_and_the_wishes_are_told_when_they_change() -> None:
+    book = listed(resolved())
+    told_before = book.wish_changes
+    repair(book, None, 20)
+    assert book.wish_changes > told_before
+    assert book.wishes().totals == {"p": 1}
