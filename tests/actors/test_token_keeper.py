@@ -1,0 +1,399 @@
+"""A token keeper: refreshed in time, never lost, never asked for too often, whatever the clock and the provider do."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import anyio
+import pytest
+from msgspec import json, structs
+
+from imps_multi.actors.keepers import Keepers
+from imps_multi.actors.service import ALONE
+from imps_multi.actors.token_keeper import Mint, keep_token, load, renew
+from imps_multi.model.compose import KeeperState
+from imps_multi.model.credential import MintedToken, MintIdentity
+from imps_multi.ports import Invalid, Section, Throttled, Transient, Unauthorized
+from imps_multi.runtime.latest import Latest
+from imps_multi.runtime.supervisor import Supervisor
+from tests.actors.fakes import LIFE, FakeProvider, FakeStore, RecordingSignals, WallClock
+from tests.actors.stage import HOUR, until
+
+pytestmark = pytest.mark.anyio
+
+ONE = MintIdentity("fake", "one", {"secret": "cloud key"})
+TWO = MintIdentity("fake", "two", {})
+
+
+@dataclass
+class Bench:
+    """One keeper's world."""
+
+    clock: WallClock = field(default_factory=WallClock)
+    store: FakeStore = field(default_factory=FakeStore)
+    signals: RecordingSignals = field(default_factory=RecordingSignals)
+    state: Latest[KeeperState] = field(default_factory=Latest)
+    forced: Latest[int] = field(default_factory=lambda: Latest(0))
+    provider: FakeProvider = field(init=False)
+    draw: float = 0.5
+    enabled: bool = True
+
+    def __post_init__(self) -> None:
+        self.provider = FakeProvider(self.clock)
+
+    @property
+    def mint(self) -> Mint:
+        return Mint(
+            provider=lambda _: self.provider,
+            documented_life=lambda _: LIFE,
+            store=self.store,
+            signals=self.signals,
+            clock=self.clock,
+            rand=lambda: self.draw,
+            enabled=self.enabled,
+        )
+
+    @property
+    def token(self) -> MintedToken | None:
+        return self.state.get(KeeperState()).token
+
+    @property
+    def password(self) -> str:
+        return self.token.password if self.token is not None else ""
+
+    def force(self) -> None:
+        self.forced.set(self.forced.value + 1)
+
+    @asynccontextmanager
+    async def keeping(self, stored: MintedToken | None = None) -> AsyncIterator[None]:
+        """Run the keeper for a while."""
+        async with anyio.create_task_group() as group:
+
+            async def keep() -> None:
+                await keep_token(ONE, self.mint, stored=stored, state=self.state, forced=self.forced)
+
+            group.start_soon(keep)
+            yield
+            group.cancel_scope.cancel()
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """A provider that works."""
+    return Bench()
+
+
+def issued(bench: Bench, ago: float, life: float = LIFE) -> MintedToken:
+    now = bench.clock()
+    return MintedToken("AWS", "old", now - ago, now - ago + life)
+
+
+@pytest.mark.parametrize("draw", [0.0, 0.5, 1.0])
+async def test_a_token_is_refreshed_at_half_of_its_life_give_or_take_a_tenth(bench: Bench, draw: float) -> None:
+    bench.draw = draw
+    async with bench.keeping():
+        await anyio.sleep(20 * LIFE)
+    gaps = [later - earlier for earlier, later in pairwise(bench.provider.times())]
+    half = LIFE / 2 * (0.9 + 0.2 * draw)
+    assert gaps == pytest.approx([half] * len(gaps), abs=0.1)
+    assert len(gaps) > 30
+
+
+@pytest.mark.parametrize(("life", "least"), [(20.0, 5.0), (60.0, 15.0), (240.0, 60.0), (12.0, 5.0)])
+async def test_a_short_life_is_not_refreshed_more_often_than_its_floor(bench: Bench, life: float, least: float) -> None:
+    bench.provider.life, bench.draw = life, 0.0
+    async with bench.keeping():
+        await anyio.sleep(600.0)
+    gaps = [later - earlier for earlier, later in pairwise(bench.provider.times())]
+    assert min(gaps) >= least
+    assert max(gaps) <= life / 2 * 1.1
+
+
+@pytest.mark.parametrize("error", [Transient("503"), Throttled("slow"), Unauthorized("no"), Invalid("nonsense")])
+async def test_failures_are_retried_from_a_second_doubling_to_five_minutes(bench: Bench, error: Exception) -> None:
+    bench.provider.error = error
+    async with bench.keeping():
+        await anyio.sleep(2 * HOUR)
+        assert bench.state.value.failure == str(error)
+        assert bench.state.value.tried
+        gaps = [later - earlier for earlier, later in pairwise(bench.provider.times())]
+        assert 0.8 <= gaps[0] <= 1.0
+        assert all(later > 1.5 * earlier for earlier, later in pairwise(gaps[:8]))
+        assert 240 <= gaps[-1] <= 300
+        bench.provider.error = None
+        await until(lambda: bench.token, within=301.0)
+        assert bench.state.value.failure == ""
+    assert set(bench.signals.refreshes[:-1]) == {("fake", False)}
+    assert bench.signals.refreshes[-1] == ("fake", True)
+
+
+async def test_a_failing_refresh_keeps_the_token_and_gets_more_urgent_towards_its_end(bench: Bench) -> None:
+    async with bench.keeping():
+        await until(lambda: bench.token)
+        bench.provider.error = Transient("503")
+        await anyio.sleep(LIFE - 60)
+        assert bench.password == "token-1"
+        times = bench.provider.times()
+        assert times[-1] - times[-2] <= 30.0
+        await anyio.sleep(2 * HOUR)
+        assert bench.password == "token-1"
+        assert max(later - earlier for earlier, later in pairwise(bench.provider.times()[-8:])) <= 300.0
+
+
+async def test_a_hanging_provider_is_given_up_after_a_minute_and_asked_again(bench: Bench) -> None:
+    bench.provider.hanging = True
+    async with bench.keeping():
+        assert await until(lambda: bench.state.get(None), within=70.0) == pytest.approx(60.0, abs=0.5)
+        assert "60 s" in bench.state.value.failure
+        bench.provider.hanging = False
+        assert await until(lambda: bench.token) < 2.0
+    assert bench.provider.minting == 0
+
+
+async def test_a_stored_token_with_more_than_half_its_life_is_used_as_it_is(bench: Bench) -> None:
+    async with bench.keeping(issued(bench, ago=0.45 * LIFE)):
+        await until(lambda: bench.state.get(KeeperState()).tried)
+        assert bench.password == "old"
+        await anyio.sleep(0.04 * LIFE)
+        assert bench.provider.mints == []
+        await until(lambda: bench.password == "token-1", within=0.1 * LIFE)
+
+
+async def test_a_stored_token_past_half_its_life_serves_until_the_new_one_is_there(bench: Bench) -> None:
+    bench.provider.latency = 2.0
+    async with bench.keeping(issued(bench, ago=0.55 * LIFE)):
+        await until(lambda: bench.password == "old")
+        assert await until(lambda: bench.password == "token-1") < 3.0
+
+
+async def test_a_stored_token_that_is_over_is_waited_out_and_kept_if_no_other_comes(bench: Bench) -> None:
+    bench.provider.latency, bench.provider.error = 2.0, Transient("503")
+    async with bench.keeping(issued(bench, ago=2 * LIFE)):
+        await anyio.sleep(1.0)
+        assert bench.state.get(None) is None
+        await until(lambda: bench.state.get(None))
+        assert (bench.password, bench.state.value.failure) == ("old", "503")
+
+
+async def test_what_is_stored_is_minted_anew_where_it_cannot_be_read(bench: Bench) -> None:
+    good = json.encode(issued(bench, ago=0.0))
+    assert load({"one": good, "two": b"{", "three": b"\xff", "four": b"[]"}).keys() == {"one"}
+
+
+async def test_a_token_is_stored_before_it_is_published(bench: Bench) -> None:
+    bench.store.slow = 3.0
+    async with bench.keeping():
+        await until(lambda: bench.provider.mints)
+        await anyio.sleep(2.9)
+        assert bench.state.get(None) is None
+        await until(lambda: bench.token)
+        assert load(dict(await bench.store.load(Section.TOKENS))) == {"one": bench.token}
+
+
+async def test_a_token_that_cannot_be_stored_is_used_all_the_same(bench: Bench) -> None:
+    bench.store.failing = True
+    async with bench.keeping():
+        await until(lambda: bench.password == "token-1")
+
+
+async def test_a_forced_refresh_is_one_mint(bench: Bench) -> None:
+    async with bench.keeping():
+        await until(lambda: bench.password == "token-1")
+        await anyio.sleep(HOUR)
+        bench.force()
+        await until(lambda: bench.password == "token-2")
+        await anyio.sleep(HOUR)
+        assert len(bench.provider.mints) == 2
+
+
+async def test_a_forced_refresh_that_fails_is_tried_until_it_works(bench: Bench) -> None:
+    async with bench.keeping():
+        await until(lambda: bench.password == "token-1")
+        bench.provider.error = Transient("503")
+        bench.force()
+        await anyio.sleep(30.0)
+        assert 4 <= len(bench.provider.mints) <= 8
+        bench.provider.error = None
+        await until(lambda: bench.state.value.failure == "", within=40.0)
+        assert bench.password.startswith("token-")
+        assert bench.password != "token-1"
+
+
+async def test_observe_mints_nothing_and_rests_even_when_forced(bench: Bench) -> None:
+    bench.enabled = False
+    async with bench.keeping(issued(bench, ago=0.9 * LIFE)):
+        await until(lambda: bench.state.get(KeeperState()).tried)
+        bench.force()
+        await anyio.sleep(LIFE)
+        assert bench.password == "old"
+    assert bench.provider.mints == []
+
+
+async def test_observe_without_a_stored_token_says_so(bench: Bench) -> None:
+    bench.enabled = False
+    async with bench.keeping():
+        await until(lambda: bench.state.get(KeeperState()).tried)
+        assert bench.state.value.failure
+        bench.force()
+        await anyio.sleep(HOUR)
+    assert bench.provider.mints == []
+
+
+async def test_a_suspend_is_noticed_within_a_minute(bench: Bench) -> None:
+    async with bench.keeping():
+        await until(lambda: bench.password == "token-1")
+        await anyio.sleep(10.0)
+        bench.clock.step(LIFE)
+        assert await until(lambda: bench.password == "token-2", within=61.0) <= 60.0
+
+
+async def test_a_clock_set_back_behind_the_issue_is_answered_by_one_mint(bench: Bench) -> None:
+    async with bench.keeping():
+        await until(lambda: bench.password == "token-1")
+        await anyio.sleep(600.0)
+        bench.clock.step(-2 * HOUR)
+        await until(lambda: bench.password == "token-2", within=61.0)
+        await anyio.sleep(HOUR)
+        assert len(bench.provider.mints) == 2
+
+
+async def test_a_clock_set_back_a_little_changes_nothing(bench: Bench) -> None:
+    async with bench.keeping():
+        await until(lambda: bench.password == "token-1")
+        bench.clock.step(-30.0)
+        await anyio.sleep(HOUR)
+        assert len(bench.provider.mints) == 1
+
+
+BAD: list[Callable[[MintedToken], MintedToken]] = [
+    lambda token: structs.replace(token, expires_at=token.issued_at - 1),
+    lambda token: structs.replace(token, expires_at=token.issued_at + 9),
+    lambda token: structs.replace(token, password=""),
+    lambda token: structs.replace(token, username="a:b"),
+    lambda token: structs.replace(token, password="x" * 70_000),
+]
+
+
+@pytest.mark.parametrize("answer", BAD)
+async def test_a_nonsensical_answer_is_a_failed_mint(
+    bench: Bench, answer: Callable[[MintedToken], MintedToken]
+) -> None:
+    bench.provider.answer = answer
+    async with bench.keeping():
+        await until(lambda: bench.state.get(None))
+        assert bench.state.value.token is None
+        assert bench.state.value.failure
+        await anyio.sleep(60.0)
+        assert len(bench.provider.mints) < 12
+
+
+async def test_without_an_expiry_the_documented_life_counts_and_a_long_one_is_capped(bench: Bench) -> None:
+    bench.provider.life = None
+    async with bench.keeping():
+        await until(lambda: bench.token)
+        assert bench.token is not None
+        assert bench.token.expires_at == pytest.approx(bench.clock() + LIFE, abs=1)
+        bench.provider.life = 100 * LIFE
+        bench.force()
+        await until(lambda: bench.password == "token-2")
+        assert bench.token.expires_at == pytest.approx(bench.clock() + 2 * LIFE, abs=1)
+
+
+@pytest.mark.parametrize("moment", ["waiting", "minting", "storing"])
+async def test_cancelled_at_any_moment_nothing_is_open_or_half_stored(bench: Bench, moment: str) -> None:
+    bench.provider.hanging = moment == "minting"
+    bench.store.slow = 3.0 if moment == "storing" else 0.0
+    async with bench.keeping():
+        match moment:
+            case "waiting":
+                await until(lambda: bench.token)
+            case "minting":
+                await until(lambda: bench.provider.minting)
+            case "storing":
+                await until(lambda: bench.store.saving)
+    assert (bench.provider.minting, bench.store.saving) == (0, 0)
+    assert (bench.token is not None) == (moment == "waiting")
+    assert bench.store.keys(Section.TOKENS) == ({"one"} if moment == "waiting" else set())
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_renewing_tells_stores_and_returns(bench: Bench) -> None:
+    after = await renew(ONE, bench.mint, KeeperState())
+    assert after.token is not None
+    assert bench.signals.refreshes == [("fake", True)]
+    assert bench.store.keys(Section.TOKENS) == {"one"}
+    bench.provider.error = Transient("503")
+    failed = await renew(ONE, bench.mint, after)
+    assert (failed.token, failed.failure) == (after.token, "503")
+
+
+@asynccontextmanager
+async def keepers(bench: Bench, stored: dict[str, MintedToken] | None = None) -> AsyncIterator[Keepers]:
+    async with _supervisor(bench) as supervisor:
+        yield Keepers(bench.mint, stored or {}, supervisor)
+        for name in list(supervisor.children):
+            await supervisor.stop(name)
+
+
+def _supervisor(bench: Bench) -> Supervisor:
+    def crashed(name: str, _: int, error: Exception) -> None:
+        bench.signals.crashed(name, error)
+
+    return Supervisor(policy=ALONE, rand=lambda: 0.5, on_crash=crashed)
+
+
+async def test_one_keeper_serves_any_number_of_equal_identities(bench: Bench) -> None:
+    async with keepers(bench) as kept:
+        await kept.keep([ONE, ONE, TWO])
+        await until(lambda: all(one.token for one in kept.states().values()))
+        await kept.keep([TWO, ONE])
+        await anyio.sleep(60.0)
+        assert sorted(key for _, key in bench.provider.mints) == ["one", "two"]
+
+
+async def test_an_identity_that_is_not_used_any_more_ends_its_keeper_and_its_stored_token(bench: Bench) -> None:
+    async with keepers(bench) as kept:
+        await kept.keep([ONE, TWO])
+        await until(lambda: bench.store.keys(Section.TOKENS) == {"one", "two"})
+        bench.provider.hanging = True
+        kept.force(["one"])
+        await until(lambda: bench.provider.minting)
+        await kept.keep([TWO])
+        assert kept.states().keys() == {"two"}
+        assert bench.provider.minting == 0
+        assert bench.store.keys(Section.TOKENS) == {"two"}
+        await anyio.sleep(0.4 * LIFE)
+        assert bench.provider.times("one")[-1] < 60.0
+
+
+async def test_stored_tokens_that_nobody_uses_are_taken_away_when_told(bench: Bench) -> None:
+    old = issued(bench, ago=0.0)
+    bench.store.items = {(Section.TOKENS, key): json.encode(old) for key in ("one", "gone")}
+    async with keepers(bench, {"one": old, "gone": old}) as kept:
+        await kept.keep([ONE])
+        assert bench.store.keys(Section.TOKENS) == {"one", "gone"}
+        await kept.forget_stored()
+        assert bench.store.keys(Section.TOKENS) == {"one"}
+    assert bench.provider.mints == []
+
+
+async def test_a_keeper_that_fails_unforeseen_starts_again_with_its_token_and_alone(bench: Bench) -> None:
+    async with keepers(bench) as kept:
+        await kept.keep([ONE, TWO])
+        await until(lambda: all(one.token for one in kept.states().values()))
+        bench.provider.error = RuntimeError("a bug")
+        kept.force(["one"])
+        await until(lambda: bench.signals.crashes)
+        bench.provider.error = None
+        await anyio.sleep(60.0)
+        assert all(one.token for one in kept.states().values())
+        assert {name for name, _ in bench.signals.crashes} == {"credential one"}
+
+
+def test_nothing_that_is_secret_shows() -> None:
+    token = MintedToken("AWS", "hush", 0.0, 1.0)
+    shown: Any = (repr(ONE), repr(token), repr(KeeperState(token=token)), repr(replace(Bench()).mint))
+    assert "hush" not in str(shown)
+    assert "cloud key" not in str(shown)
