@@ -19,6 +19,8 @@ from imps_multi.model.stored_source import decode_source
 from imps_multi.ports import Hub, PortError, Section, StateStore
 from imps_multi.runtime.latest import Latest
 
+STORE_AGAIN_SECONDS = 10.0
+
 log = structlog.get_logger()
 
 
@@ -28,9 +30,10 @@ async def watch_hub(hub: Hub, store: StateStore, out: Latest[HubSnapshot], rest:
     state = _restored(stored, await load_sources(store))
     while True:
         state = forget(take(state, await hub.read()), rest.value.gone)
-        await save_specs(store, stored, state)
+        kept = await save_specs(store, stored, state)
         out.set_if_changed(snapshot(state))
-        await _until_due(hub, state, rest)
+        with anyio.CancelScope(deadline=math.inf if kept else anyio.current_time() + STORE_AGAIN_SECONDS):
+            await _until_due(hub, state, rest)
 
 
 def take(state: HubState, reading: HubReading) -> HubState:
@@ -63,8 +66,11 @@ async def load_sources(store: StateStore) -> dict[SourceRef, SourceSecret]:
     return {source.ref: source for source in sources if source is not None}
 
 
-async def save_specs(store: StateStore, stored: dict[PolicyName, bytes], state: HubState) -> None:
-    """Store the last valid spec of every policy, deleted ones too; ``stored`` is what lies there already."""
+async def save_specs(store: StateStore, stored: dict[PolicyName, bytes], state: HubState) -> bool:
+    """Store the last valid spec of every policy, deleted ones too; ``stored`` is what lies there already.
+
+    Returns False where the store could not be written.
+    """
     wanted: dict[PolicyName, bytes] = {name: _encode(policy, deleted=True) for name, policy in state.former.items()}
     for name, record in state.policies.items():
         if record.in_force is not None:
@@ -79,6 +85,8 @@ async def save_specs(store: StateStore, stored: dict[PolicyName, bytes], state: 
             del stored[name]
     except PortError as failure:
         log.warning("Policies could not be stored; a restart may not remember them", message=str(failure))
+        return False
+    return True
 
 
 _PREFIX = "spec:"
