@@ -4,7 +4,7 @@ No command prints a secret value; what is printed here comes from values that ho
 """
 
 import enum
-import os
+import io
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Annotated
@@ -54,18 +54,23 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, foldin
     from rich.table import Table
     from rich.text import Text
 
-    terminal = sys.stdout.isatty()
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 3, 0, 0))
     for header in headers:
         table.add_column(header, no_wrap=header != folding, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    Console(file=sys.stdout, width=None if terminal else _ENDLESS, highlight=False).print(table)
+        table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
+    if sys.stdout.isatty():
+        Console(file=sys.stdout, highlight=False).print(table)
+        return
+    wide = Console(file=io.StringIO(), width=_ENDLESS, highlight=False)
+    with wide.capture() as captured:
+        wide.print(table)
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip())
 
 
-def coloured() -> bool:
-    """Whether standard error takes colours."""
-    return sys.stderr.isatty() and "NO_COLOR" not in os.environ
+def _style(cell: str) -> str:
+    return _STYLES.get("held" if cell.endswith("(held)") else cell, "")
 
 
 _ENDLESS = 4000

@@ -73,11 +73,17 @@ def kinds_of(text: str | None) -> frozenset[Kind] | None:
 
 
 def exit_code(result: "PlanResult", kinds: frozenset[Kind] | None) -> int:
-    """Say how a plan ends: differences and what is wrong before what could not be reached."""
-    wanted = None if kinds is None else frozenset().union(*(OPERATIONS[kind] for kind in kinds))
-    away = {f"cluster {name}" for name in result.unreachable}
-    changes = [write for write in result.writes if wanted is None or write.operation in wanted]
-    if changes or any(problem.subject not in away for problem in result.problems):
+    """Say how a plan ends: differences, and what is wrong, before what could not be reached.
+
+    With ``kinds``, only changes of those kinds are a finding.
+    """
+    if kinds is None:
+        away = {f"cluster {name}" for name in result.unreachable}
+        found = bool(result.writes) or any(problem.subject not in away for problem in result.problems)
+    else:
+        wanted = frozenset().union(*(OPERATIONS[kind] for kind in kinds))
+        found = any(write.operation in wanted for write in result.writes)
+    if found:
         return DIFFERENT
     return UNREACHABLE if result.unreachable else FINE
 

@@ -38,7 +38,7 @@ def target_manifests(names: Iterable[str], accounts: Sequence[Account]) -> str:
     import yaml
 
     documents = [*_namespaces(accounts), *_accounts(accounts), _role(names), _binding(accounts)]
-    return yaml.safe_dump_all(documents, sort_keys=False, explicit_start=True)
+    return yaml.safe_dump_all(documents, sort_keys=False, explicit_start=True, default_flow_style=None, width=120)
 
 
 def accounts_of(texts: Iterable[str]) -> list[Account]:

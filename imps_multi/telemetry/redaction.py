@@ -15,11 +15,36 @@ LONGEST: Final = 2000
 LONGEST_TRACEBACK: Final = 8000
 DEEPEST: Final = 6
 
-_KEYS: Final = frozenset({
-    "auth", "auths", "authorization", "cookie", "setcookie", "password", "passwd", "pwd", "passphrase", "token", "data",
-    "stringdata", "content", "body", "payload", "headers", "dockerconfigjson", "dockercfg", "accesskeyid", "accesskey",
-    "secretkey", "privatekey", "sessionkey", "apikey", "clientkeydata", "credentialdata",
-})  # fmt: skip
+_KEYS: Final = frozenset(
+    {
+        "auth",
+        "auths",
+        "authorization",
+        "cookie",
+        "setcookie",
+        "password",
+        "passwd",
+        "pwd",
+        "passphrase",
+        "token",
+        "data",
+        "stringdata",
+        "content",
+        "body",
+        "payload",
+        "headers",
+        "dockerconfigjson",
+        "dockercfg",
+        "accesskeyid",
+        "accesskey",
+        "secretkey",
+        "privatekey",
+        "sessionkey",
+        "apikey",
+        "clientkeydata",
+        "credentialdata",
+    }
+)
 _KEY_ENDS: Final = (
     "password",
     "token",

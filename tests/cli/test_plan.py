@@ -47,6 +47,7 @@ WRONG = PlanProblem("policy team-a", "InvalidSpec", "spec.target: is required")
         (PlanResult(unreachable=["edge-1"], problems=[AWAY], writes=[write("create")]), None, 1),
         (PlanResult(unreachable=["edge-1"], problems=[AWAY], writes=[write("create")]), "delete", 3),
         (PlanResult(problems=[WRONG]), None, 1),
+        (PlanResult(problems=[WRONG]), "delete", 0),
         (PlanResult(problems=[WRONG, AWAY], unreachable=["edge-1"]), None, 1),
     ],
 )
