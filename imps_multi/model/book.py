@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from msgspec import Struct, structs
 
 from imps_multi.model.brake import Wishes
+from imps_multi.model.gate import Gate
 from imps_multi.model.names import ClusterName, NamespaceName, PolicyName, SecretName, Uid
 from imps_multi.model.observed import (
     NamespaceGone,
@@ -22,7 +23,7 @@ from imps_multi.model.observed import (
 )
 from imps_multi.model.observed_fold import Observed, same_secret
 from imps_multi.model.ownership import Foreign, Ours, Owner, marked_whole, owner
-from imps_multi.model.plan import EXPANSION_HELD, Gate, Planner
+from imps_multi.model.plan import EXPANSION_HELD, Planner
 from imps_multi.model.report import PolicyTally
 from imps_multi.model.tally import Tally, Where
 from imps_multi.model.target_plan import Create, Delete, Line, State, TargetPlan, Update, Wish

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from imps_multi.model.credential import Bounds, Entry, SourceKind, SourceState
 from imps_multi.model.dockerconfig import basic_entry
 from imps_multi.model.fleet import ClusterSettings
+from imps_multi.model.gate import Gate
 from imps_multi.model.names import ClusterName, HubId, NamespaceName, PolicyName, RegistryKey, SecretName, Uid
 from imps_multi.model.observed import NamespaceRecord
-from imps_multi.model.plan import Gate, Planner
+from imps_multi.model.plan import Planner
 from imps_multi.model.policy import DeletionPolicy, Policy, SourceRef, TargetSecret
 from imps_multi.model.selection import ClusterSelection, NamespaceSelection
 from imps_multi.model.target_plan import Line, TargetPlan, Wish

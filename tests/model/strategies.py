@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from imps_multi.model.credential import Bounds, SourceKind, SourceState
+from imps_multi.model.gate import Gate
 from imps_multi.model.names import NamespaceName, PolicyName, RegistryKey, SecretName
 from imps_multi.model.observed import NamespaceRecord
-from imps_multi.model.plan import Gate
 from imps_multi.model.policy import DeletionPolicy, Policy, TargetSecret
 from imps_multi.model.selection import ClusterSelection, NamespaceSelection
 from imps_multi.model.target_plan import Wish

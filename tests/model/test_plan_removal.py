@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from imps_multi.model.plan import Gate
+from imps_multi.model.gate import Gate
 from imps_multi.model.policy import DeletionPolicy
 from imps_multi.model.target_plan import Delete, State, TargetPlan, Update
 from imps_multi.model.world import Resolved, Standing

@@ -8,9 +8,9 @@ from msgspec import structs
 
 from imps_multi.model.credential import Bounds, SourceKind
 from imps_multi.model.dockerconfig import MAX_SECRET_BYTES
+from imps_multi.model.gate import Gate
 from imps_multi.model.names import SecretName
 from imps_multi.model.observed import SeenSecret
-from imps_multi.model.plan import Gate
 from imps_multi.model.policy import DeletionPolicy
 from imps_multi.model.target_plan import State, Update
 from imps_multi.model.world import Standing
