@@ -8,16 +8,19 @@ from imps_multi.model.hub import HubObject
 from imps_multi.model.policy import InvalidPolicy, SpecProblem
 from imps_multi.ports import Section, Transient
 from tests.actors.fake_cluster import FakeCluster
-from tests.actors.fakes import LIFE, minted, policy, secret, static
+from tests.actors.fakes import minted, policy, secret, static
 from tests.actors.stage import HOUR, Stage, ready, rules, settled, spaces, status_of, until
 
 pytestmark = pytest.mark.anyio
 
+LIFE = 1200.0
 BROKEN = secret("static", {".dockerconfigjson": "{"}, "kubernetes.io/dockerconfigjson")
 
 
 @pytest.fixture
 def cluster(stage: Stage) -> FakeCluster:
+    """Four namespaces, and tokens of twenty minutes."""
+    stage.provider.life = LIFE
     return stage.cluster("a", *spaces(4))
 
 
@@ -259,10 +262,10 @@ async def test_a_sync_annotation_forces_one_mint_once_also_over_restarts(stage: 
         assert len(stage.provider.mints) == 1
         stage.hub.put(asking("second"))
         await until(lambda: set(cluster.passwords("ecr.example").values()) == {"token-2"})
-        await anyio.sleep(HOUR)
+        await anyio.sleep(200.0)
     async with stage.running() as service:
         await settled(service)
-        await anyio.sleep(HOUR)
+        await anyio.sleep(200.0)
         assert len(stage.provider.mints) == 2
 
 
@@ -304,7 +307,7 @@ async def test_a_lost_state_store_is_made_anew_and_deletes_nothing(stage: Stage,
     stage.store.items.clear()
     async with stage.running() as service:
         await settled(service)
-        await anyio.sleep(HOUR)
+        await anyio.sleep(200.0)
         assert set(cluster.passwords("ecr.example").values()) == {"token-2"}
     assert [one.verb for one in cluster.writes] == ["create"] * 4 + ["replace"] * 4
     assert [one["metadata"]["uid"] for one in cluster.secrets.values()] == uids
