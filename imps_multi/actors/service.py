@@ -102,7 +102,7 @@ class Service:
         )
         self.keepers: Keepers | None = None
         self.loaded = anyio.Event()
-        """Set when the hub was read and a world was made of it."""
+        """Set when the hub was read and a world was made of it, or when that will not happen any more."""
         self.ended = anyio.Event()
 
     @property
@@ -128,6 +128,7 @@ class Service:
             )
         finally:
             self.ended.set()
+            self.loaded.set()
 
     async def sync(self, policy: PolicyName) -> bool:
         """Mint the sources of a policy anew and look at all its targets; False where there is no such policy."""

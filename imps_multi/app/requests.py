@@ -33,6 +33,8 @@ async def take_up_stored(root: Path, service: Service) -> None:
     """Carry out what was asked while nothing ran."""
     known = handlers(service)
     await service.loaded.wait()
+    if service.ended.is_set():
+        return
     for request in await anyio.to_thread.run_sync(stored_requests, root):
         handler = known.get(request.command)
         answer = await handler(request.argument) if handler is not None else _unknown(request)
