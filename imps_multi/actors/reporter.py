@@ -23,6 +23,7 @@ from imps_multi.runtime.latest import Latest, wait_any
 
 PAUSE_SECONDS = 0.2
 IDLE_SECONDS = 10.0
+CATCH_UP_SECONDS = 2.0
 
 log = structlog.get_logger()
 
@@ -56,6 +57,7 @@ class Reporter:
         self._clock = clock
         self._told: Latest[int] = Latest(0)
         self._fanout: tuple[int, float] | None = None
+        self._world_at = 0.0
         self._contents: Mapping[PolicyName, tuple[object, ...]] = {}
         self.reports: dict[ClusterName, ClusterReport] = {}
         self.status: Latest[ServiceStatus] = Latest()
@@ -89,12 +91,23 @@ class Reporter:
         )
 
     def compute(self) -> ServiceStatus:
-        """Compute the status anew and publish it."""
+        """Compute the status anew and publish it; for a moment after a change, the last one stands."""
         before = self.status.get(None)
+        if before is not None and self._catching_up():
+            return before
         status = service_status(self.facts(), before, now=self._clock())
         self._say_flips(before, status)
         self.status.set(status)
         return status
+
+    def _catching_up(self) -> bool:
+        """Say whether a cluster that is up has not looked at the newest world yet: its counts are of the old one."""
+        version = self._world.value.version
+        late = any(
+            report.contact.phase is Phase.UP and report.listed and report.looked < version
+            for report in self.reports.values()
+        )
+        return late and anyio.current_time() - self._world_at < CATCH_UP_SECONDS
 
     async def run(self) -> None:
         """Report for ever."""
@@ -106,6 +119,7 @@ class Reporter:
         world = self._world.reader()
         while True:
             await world.next()
+            self._world_at = anyio.current_time()
             self._begin_fanout()
 
     async def _keep_computing(self) -> None:

@@ -50,6 +50,7 @@ def report(here: Station) -> ClusterReport:
         listed=book.listed,
         contacted=here.contacted,
         settled=book.view.version if settled else -1,
+        looked=here.looked_through,
         given_up=not settled and book.listed and all(here.queue.failures(one) >= TRIES for one in book.writing),
         policies=tallies,
         forbidden=dict(book.forbidden),

@@ -77,6 +77,8 @@ class ClusterReport(Struct, frozen=True):
     contacted: bool = False
     """Whether the cluster answered, or failed to, at least once."""
     settled: int = -1
+    looked: int = -1
+    """The version of the world for which every namespace that it touches was looked at."""
     given_up: bool = False
     """Whatever is left to write was tried three times and more."""
     policies: Mapping[PolicyName, PolicyTally] = {}
