@@ -4,12 +4,13 @@ Pure and synchronous, one writer (the cluster actor). Each method takes in one f
 a write, so that the actor has nothing to decide.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 
 from msgspec import Struct, structs
 
 from imps_multi.model.brake import Wishes
+from imps_multi.model.contest import Contests
+from imps_multi.model.exclusions import Exclusions
 from imps_multi.model.gate import Gate
 from imps_multi.model.names import ClusterName, NamespaceName, PolicyName, SecretName, Uid
 from imps_multi.model.observed import (
@@ -22,17 +23,14 @@ from imps_multi.model.observed import (
     WatchEvent,
 )
 from imps_multi.model.observed_fold import Observed, same_secret
-from imps_multi.model.ownership import Foreign, Ours, Owner, marked_whole, owner
 from imps_multi.model.plan import EXPANSION_HELD, Planner
+from imps_multi.model.recollection import Looks, Recollection
 from imps_multi.model.report import PolicyTally
 from imps_multi.model.tally import Tally, Where
 from imps_multi.model.target_plan import Create, Delete, Line, State, TargetPlan, Update, Wish
-from imps_multi.model.view import Candidate, View
+from imps_multi.model.view import View, asking_anew, changed_policies, circumstances
 from imps_multi.model.wanted import WantedCache
 from imps_multi.model.writing import after_create, after_update
-
-CONTESTED_AFTER = 5
-CONTEST_FORGOTTEN = 600.0
 
 
 class Due(Struct, frozen=True):
@@ -50,13 +48,6 @@ class Failure(Struct, frozen=True):
     message: str
 
 
-class Contest(Struct, frozen=True):
-    """How often somebody changed a target of ours lately, and when last."""
-
-    count: int
-    at: float
-
-
 class Book:
     """State of one cluster. ``names``: the Secret names that are watched there."""
 
@@ -70,11 +61,9 @@ class Book:
         """Names that may not be read here, with what was refused."""
         self.writing: set[NamespaceName] = set()
         """Namespaces in which a write is due."""
-        self.uid_changes = 0
         self._wish_changes = 0
         self._cache = cache
-        self.remembered: dict[Uid, PolicyName] = {}
-        """What was seen as ours and does not say so itself any more."""
+        self._past = Recollection()
         self._looks: dict[Where, float] = {}
         self.gate = Gate(looks=self._looks)
         self._planner = Planner(view, cache, self.remembered, self.gate)
@@ -82,11 +71,8 @@ class Book:
         self._marked: set[Where] = set()
         self._look_delays: dict[Where, float] = {}
         self._failures: dict[Where, Failure] = {}
-        self._contests: dict[Where, Contest] = {}
-        self._lost: dict[Where, Uid] = {}
-        """Targets of ours that somebody else took away."""
-        self._excluded: dict[NamespaceName, frozenset[PolicyName]] = {}
-        self._exclusions: Counter[PolicyName] = Counter()
+        self._contests = Contests()
+        self._exclusions = Exclusions()
 
     # facts come in
 
@@ -99,8 +85,7 @@ class Book:
         if isinstance(event, SecretsReplaced):
             self.forbidden.pop(event.name, None)
         elif isinstance(event, NamespaceGone):
-            for name in self.names:
-                self._lost.pop((event.name, name), None)
+            self._past.forget((event.name, name) for name in self.names)
         self._compare(before, event)
         if where is None:
             return [due for namespace in touched for due in self.look(namespace, now=now)]
@@ -113,26 +98,17 @@ class Book:
         """Take in a new view; return the namespaces to look at again."""
         before, self.view = self.view, view
         self._renew()
-        changed = frozenset(
-            name
-            for name in before.policies.keys() | view.policies.keys()
-            if before.policies.get(name) != view.policies.get(name)
-        )
-        touched = self.tally.of_policies(changed)
-        touched |= {namespace for namespace, names in self._excluded.items() if not names.isdisjoint(changed)}
-        asked = [
-            candidate
-            for name in changed
-            if (candidate := view.policies.get(name)) is not None and _asks_anew(before, candidate)
-        ]
+        if before.hubs != view.hubs:
+            return set(self.observed.namespaces)
+        changed = changed_policies(before, view)
+        touched = self.tally.of_policies(changed) | self._exclusions.of_policies(changed)
+        asked = asking_anew(before, view, changed)
         touched |= {
             record.name
             for record in self.observed.namespaces.values()
             if any(candidate.selects(record) or candidate.excludes(record) for candidate in asked)
         }
-        if before.hubs != view.hubs:
-            return set(self.observed.namespaces)
-        if _circumstances(before) != _circumstances(view):
+        if circumstances(before) != circumstances(view):
             touched |= {where[0] for where, lines in self.tally.places() if _needs_the_whole(lines)}
         return touched
 
@@ -201,7 +177,7 @@ class Book:
             return [Due(namespace, at=min(wakes))] if wakes else []
         self.writing.add(namespace)
         rushed = urgent or any(isinstance(plan.write, (Create, Delete)) for plan in writes)
-        delay = min(self._contest_delay((plan.namespace, plan.name), now) for plan in writes)
+        delay = min(self._contests.delay((plan.namespace, plan.name), now) for plan in writes)
         return [Due(namespace, urgent=rushed, at=now + delay if delay else None)]
 
     def writes(self, namespace: NamespaceName, *, now: float) -> list[TargetPlan]:
@@ -209,7 +185,7 @@ class Book:
         return [
             plan
             for plan in self._plans(namespace, now)
-            if plan.write is not None and not self._contest_delay((plan.namespace, plan.name), now)
+            if plan.write is not None and not self._contests.delay((plan.namespace, plan.name), now)
         ]
 
     def wishes(self) -> Wishes:
@@ -231,6 +207,16 @@ class Book:
         return {name: count for name, count in waiting.items() if count}
 
     @property
+    def remembered(self) -> dict[Uid, PolicyName]:
+        """What was seen as ours and does not say so itself any more."""
+        return self._past.remembered
+
+    @property
+    def uid_changes(self) -> int:
+        """How often a target was found made anew."""
+        return self._past.uid_changes
+
+    @property
     def wish_changes(self) -> int:
         """A number that grows whenever what is wished away, or the number of our targets, changed."""
         return self._wish_changes + self.tally.owned_changes
@@ -238,7 +224,7 @@ class Book:
     def policies(self) -> Mapping[PolicyName, PolicyTally]:
         """Return the counts by policy."""
         sums = dict(self.tally.sums())
-        for name, count in self._exclusions.items():
+        for name, count in self._exclusions.sums().items():
             sums[name] = structs.replace(sums.get(name, PolicyTally()), excluded=count)
         return sums
 
@@ -257,9 +243,8 @@ class Book:
         where = (plan.namespace, plan.name)
         self._failures.pop(where, None)
         stands = self.observed.answer(plan.name, plan.namespace, after)
-        self._note_uid(where, before, after)
-        if isinstance(owner(after, self.view.hubs, {}), Foreign):
-            self.remembered.pop(after.uid, None)  # given away: it is not ours any more
+        self._past.note(where, before, after, self.view.hubs)
+        self._past.give_away(after, self.view.hubs)
         known = self.observed.secret(plan.name, plan.namespace)
         spoilt = not stands and known is not None and not same_secret(known, after) and self._follow(where, now)
         return self.look(plan.namespace, now=now, urgent=spoilt)
@@ -274,7 +259,7 @@ class Book:
             self.observed.apply(SecretGone(plan.namespace, plan.name, known.resource_version))
             self._lose(where, known)
         if isinstance(plan.write, Delete):
-            self._lost.pop(where, None)
+            self._past.forget([where])
         return self.look(plan.namespace, now=now)
 
     def terminating(self, namespace: NamespaceName, *, now: float) -> list[Due]:
@@ -313,7 +298,7 @@ class Book:
         for where in [where for where in self._memories() if where[1] in dropped]:
             self._wish(where, None)
             self._forget(where)
-            self._lost.pop(where, None)
+        self._past.forget_names(dropped)
         return dropped
 
     # inside
@@ -363,34 +348,20 @@ class Book:
 
     def _forget(self, where: Where) -> None:
         """Forget what happened to a target that nobody has to do with any more."""
-        for memory in (self._failures, self._contests, self._looks, self._look_delays):
+        self._contests.forget(where)
+        for memory in (self._failures, self._looks, self._look_delays):
             if memory:
                 memory.pop(where, None)
 
     def _memories(self) -> set[Where]:
-        return {*self._wishes, *self._failures, *self._contests, *self._looks, *self._lost}
+        return {*self._wishes, *self._failures, *self._looks, *self._contests.wheres()}
 
     def _note_excluded(self, namespace: NamespaceName) -> None:
         record = self.observed.namespaces.get(namespace)
-        excluded = self.view.excluded(record) if record is not None else frozenset[PolicyName]()
-        before = self._excluded.get(namespace, frozenset())
-        if excluded == before:
-            return
-        self._exclusions.update(excluded - before)
-        for name in before - excluded:
-            self._exclusions[name] -= 1
-            if not self._exclusions[name]:
-                del self._exclusions[name]
-        if excluded:
-            self._excluded[namespace] = excluded
-        else:
-            del self._excluded[namespace]
+        self._exclusions.note(namespace, self.view.excluded(record) if record is not None else frozenset())
 
     def _with_failure(self, where: Where, lines: tuple[Line, ...]) -> tuple[Line, ...]:
-        if not (self._failures or self._contests):
-            return lines
-        failure = self._failures.get(where)
-        contested = where in self._contests and self._contests[where].count > CONTESTED_AFTER
+        failure, contested = self._failures.get(where), self._contests.contested(where)
         if failure is None and not contested:
             return lines
         return tuple(_troubled(line, failure, contested=contested) for line in lines)
@@ -406,12 +377,10 @@ class Book:
         plan = self._plan(self.observed.namespaces.get(where[0]), where, now)
         if plan is None or plan.write is None:
             return False
-        before = self._contests.get(where)
-        recent = before is not None and now - before.at < CONTEST_FORGOTTEN
-        self._contests[where] = Contest(before.count + 1 if before is not None and recent else 1, now)
+        self._contests.count(where, now)
         return True
 
-    def _known_of(self, event: WatchEvent) -> Mapping[Where, SeenSecret]:
+    def _known_of(self, event: WatchEvent) -> Looks:
         """Return what was known of the Secrets that an event tells of."""
         match event:
             case SecretSeen(namespace=namespace, name=name) | SecretGone(namespace=namespace, name=name):
@@ -422,75 +391,22 @@ class Book:
             case _:
                 return {}
 
-    def _compare(self, before: Mapping[Where, SeenSecret], event: WatchEvent) -> None:
+    def _compare(self, before: Looks, event: WatchEvent) -> None:
         """Remember what an event took from targets of ours: their marks, or themselves."""
-        if isinstance(event, SecretSeen):
-            seen = self.observed.secret(event.name, event.namespace)
-            after = {} if seen is None else {(event.namespace, event.name): seen}
-        elif isinstance(event, SecretsReplaced):
-            secrets = self.observed.secrets(event.name)
-            after = {(namespace, event.name): secret for namespace, secret in secrets.items()}
-        else:
-            after = {}
-        for where, secret in after.items():
-            self._note_uid(where, before.get(where), secret)
+        if not isinstance(event, (SecretSeen, SecretGone, SecretsReplaced)):
+            return
+        self._past.compare(before, self._known_of(event), self.view.hubs)
         for where, known in before.items():
             if self.observed.secret(where[1], where[0]) is None:
                 self._lose(where, known)
 
-    def _note_uid(self, where: Where, before: SeenSecret | None, after: SeenSecret) -> None:
-        """Remember what was ours and lost its marks, and count what was made anew."""
-        if before is not None and before.uid == after.uid:
-            if marked_whole(after, self.view.hubs):
-                self.remembered.pop(after.uid, None)
-            elif after.uid not in self.remembered and isinstance(whose := self._owner(before), Ours):
-                self.remembered[after.uid] = whose.policy or PolicyName("")
-            return
-        if before is not None:
-            self._lose(where, before)
-        last = self._lost.get(where)
-        if last is not None and isinstance(self._owner(after), Ours):
-            del self._lost[where]
-            self.uid_changes += last != after.uid
-
     def _lose(self, where: Where, known: SeenSecret) -> None:
-        """Note that a target is gone; with its namespace, it is forgotten."""
-        record = self.observed.namespaces.get(where[0])
-        if record is not None and not record.terminating and isinstance(self._owner(known), Ours):
-            self._lost[where] = known.uid
-        else:
-            self._lost.pop(where, None)
-        self.remembered.pop(known.uid, None)
-
-    def _owner(self, secret: SeenSecret) -> Owner:
-        return owner(secret, self.view.hubs, self.remembered)
-
-    def _contest_delay(self, where: Where, now: float) -> float:
-        contest = self._contests.get(where)
-        if contest is None or contest.count <= CONTESTED_AFTER:
-            return 0.0
-        if now - contest.at >= CONTEST_FORGOTTEN:
-            del self._contests[where]
-            return 0.0
-        return max(0.0, contest.at + min(300.0, 2.0 ** (contest.count - CONTESTED_AFTER)) - now)
-
-
-def _circumstances(view: View) -> tuple[object, ...]:
-    return view.whole, view.synced, view.hub_empty, view.seen_deleted, frozenset(view.policies)
+        self._past.lose(where, known, self.observed.namespaces.get(where[0]), self.view.hubs)
 
 
 def _needs_the_whole(lines: tuple[Line, ...]) -> bool:
     """Say whether a target's plan may depend on more than the policies that it names."""
     return any(not line.desired or line.state is State.CONFLICT for line in lines)
-
-
-def _asks_anew(before: View, candidate: Candidate) -> bool:
-    old = before.policies.get(candidate.policy.name)
-    return old is None or _asking(old) != _asking(candidate)
-
-
-def _asking(candidate: Candidate) -> tuple[object, ...]:
-    return candidate.reaches, candidate.policy, candidate.resolved.standing, candidate.resolved.waiting
 
 
 def _troubled(line: Line, failure: Failure | None, *, contested: bool) -> Line:

@@ -134,3 +134,24 @@ def rank(policy: Policy) -> tuple[float, str]:
 def reaches(policy: Policy, settings: ClusterSettings) -> bool:
     """Say whether a policy selects a cluster; one that names none, and was given no default, selects none."""
     return policy.clusters is not None and cluster_selected(policy.clusters, settings.name, settings.labels)
+
+
+def changed_policies(before: View, after: View) -> frozenset[PolicyName]:
+    """Return the policies that are not in both views as they were."""
+    names = before.policies.keys() | after.policies.keys()
+    return frozenset(name for name in names if before.policies.get(name) != after.policies.get(name))
+
+
+def asking_anew(before: View, after: View, changed: Iterable[PolicyName]) -> list[Candidate]:
+    """Return the changed policies that may ask for other namespaces than before."""
+    found = ((before.policies.get(name), after.policies.get(name)) for name in changed)
+    return [new for old, new in found if new is not None and (old is None or _asking(old) != _asking(new))]
+
+
+def circumstances(one: View) -> tuple[object, ...]:
+    """Return what a removal depends on, beside the policies that a target names."""
+    return one.whole, one.synced, one.hub_empty, one.seen_deleted, frozenset(one.policies)
+
+
+def _asking(candidate: Candidate) -> tuple[object, ...]:
+    return candidate.reaches, candidate.policy, candidate.resolved.standing, candidate.resolved.waiting

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from imps_multi.model.book import CONTESTED_AFTER, Book, Due, Failure
+from imps_multi.model.book import Book, Due, Failure
+from imps_multi.model.contest import CONTESTED_AFTER
 from imps_multi.model.names import NamespaceName, PolicyName, SecretName, Uid
 from imps_multi.model.observed import (
     NamespaceGone,

@@ -1,0 +1,75 @@
+"""What was known of targets before somebody changed them: whose they were, and under which uid.
+
+Pure; one writer, the cluster's book. Only what a Secret does not say itself any more is kept, so that a fleet in which
+all is right costs nothing here.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from imps_multi.model.names import HubId, PolicyName, SecretName, Uid
+from imps_multi.model.observed import NamespaceRecord, SeenSecret
+from imps_multi.model.ownership import Foreign, Ours, marked_whole, owner
+from imps_multi.model.tally import Where
+
+Looks = Mapping[Where, SeenSecret]
+
+
+class Recollection:
+    """Uids of ours that lost their marks, and targets of ours that somebody took away."""
+
+    def __init__(self) -> None:
+        self.remembered: dict[Uid, PolicyName] = {}
+        self.uid_changes = 0
+        """How often a target was found made anew."""
+        self._lost: dict[Where, Uid] = {}
+
+    def compare(self, before: Looks, after: Looks, hubs: frozenset[HubId]) -> None:
+        """Take in two looks at some targets, of which the later one is the truth now."""
+        for where, secret in after.items():
+            self.note(where, before.get(where), secret, hubs)
+
+    def note(self, where: Where, before: SeenSecret | None, after: SeenSecret, hubs: frozenset[HubId]) -> None:
+        """Remember what was ours and lost its marks, and count what was made anew."""
+        if before is not None and before.uid == after.uid:
+            if marked_whole(after, hubs):
+                self.remembered.pop(after.uid, None)
+            elif after.uid not in self.remembered and isinstance(whose := self._owner(before, hubs), Ours):
+                self.remembered[after.uid] = whose.policy or PolicyName("")
+            return
+        last = self._lost.get(where)
+        if before is not None:
+            last = before.uid if isinstance(self._owner(before, hubs), Ours) else last
+            self.remembered.pop(before.uid, None)
+        if last is None:
+            return
+        if isinstance(self._owner(after, hubs), Ours):
+            self._lost.pop(where, None)
+            self.uid_changes += last != after.uid
+        else:
+            self._lost[where] = last
+
+    def lose(self, where: Where, known: SeenSecret, record: NamespaceRecord | None, hubs: frozenset[HubId]) -> None:
+        """Take in that a target is gone; what goes with its namespace is forgotten."""
+        stays = record is not None and not record.terminating
+        if stays and isinstance(self._owner(known, hubs), Ours):
+            self._lost[where] = known.uid
+        else:
+            self._lost.pop(where, None)
+        self.remembered.pop(known.uid, None)
+
+    def give_away(self, secret: SeenSecret, hubs: frozenset[HubId]) -> None:
+        """Forget what we took our marks from ourselves: it is not ours any more."""
+        if isinstance(owner(secret, hubs, {}), Foreign):
+            self.remembered.pop(secret.uid, None)
+
+    def forget(self, wheres: Iterable[Where]) -> None:
+        """Forget places."""
+        for where in wheres:
+            self._lost.pop(where, None)
+
+    def forget_names(self, names: frozenset[SecretName]) -> None:
+        """Forget Secret names."""
+        self.forget([where for where in self._lost if where[1] in names])
+
+    def _owner(self, secret: SeenSecret, hubs: frozenset[HubId]) -> Ours | Foreign:
+        return owner(secret, hubs, self.remembered)
