@@ -18,7 +18,7 @@ from imps_multi.model.target_plan import Wish
 
 HOUR = 3600.0
 DAY = 86400.0
-SHOWN_ANEW = 60.0
+SHOWN_ANEW = 600.0
 """How often it is noted that a set is still shown: what is noted is stored."""
 APPROVABLE = DAY + SHOWN_ANEW
 SHOWN_SETS = 256
