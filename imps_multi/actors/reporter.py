@@ -139,8 +139,8 @@ class Reporter:
         """Time the way of a changed credential to its last reachable target."""
         world = self._world.value
         contents = {name: tuple(one.entries for one in resolved.sources) for name, resolved in world.policies.items()}
-        if contents != self._contents:
-            self._contents = contents
+        before, self._contents = self._contents, contents
+        if any(name in before and before[name] != content for name, content in contents.items()):
             self._fanout = (world.version, anyio.current_time())
         elif self._fanout is not None:
             self._fanout = (world.version, self._fanout[1])

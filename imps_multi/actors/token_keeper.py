@@ -13,6 +13,7 @@ from msgspec import json, structs
 
 from imps_multi.model.compose import KeeperState
 from imps_multi.model.credential import MintedToken, MintIdentity
+from imps_multi.model.instant import format_optional
 from imps_multi.model.refresh import RECHECK, Refused, accept, fresh_enough, needs_refresh, next_refresh, retry_delay
 from imps_multi.ports import Clock, PortError, Provider, Section, Signals, StateStore
 from imps_multi.runtime.backoff import Rand
@@ -82,7 +83,8 @@ async def renew(identity: MintIdentity, mint: Mint, current: KeeperState) -> Kee
     if isinstance(token, Refused):
         return _failing(identity, mint, current, token.message)
     mint.signals.refreshed(identity.provider, ok=True)
-    log.info("Credential was minted", provider=identity.provider, identity=identity.key, expires_at=token.expires_at)
+    ends = format_optional(token.expires_at)
+    log.info("Credential was minted", provider=identity.provider, identity=identity.key, expires_at=ends)
     await _store(identity, mint, token)
     return KeeperState(token=token, next_refresh=_next(token, 2 * mint.rand() - 1), tried=True)
 

@@ -3,10 +3,10 @@
 Builds everything and runs nothing; ``commands`` runs it.
 """
 
-import os
 import random
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -16,6 +16,7 @@ from imps_multi.app.members import Members, members
 from imps_multi.config.fleet import safety
 from imps_multi.config.load import Loaded
 from imps_multi.config.model import Configuration
+from imps_multi.config.state import state_root
 from imps_multi.hubs.directory import DirectoryHub
 from imps_multi.hubs.state_directory import ReadOnlyStore, StateDirectory
 from imps_multi.kube.shared import Shared
@@ -107,18 +108,10 @@ class Assembly:
             policies={PolicyName(view.name): tuple(view.status.conditions) for view in status.policies},
             sources=tuple(service.world.value.sources.values()),
             queues={name: _queue(station.queue.counts()) for name, station in service.setting.stations.items()},
+            hosts=frozenset(urlsplit(member.server).netloc for member in self.ports.members.value),
             configuration=self.reload,
             hub=Reload(successful=status.hub.whole),
         )
-
-
-def state_root(configuration: Configuration) -> Path:
-    """Return where the state store is."""
-    hub = configuration.hub
-    if hub.state_directory is not None:
-        return hub.state_directory
-    base = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
-    return Path(base) / "imps-multi" / hub.id
 
 
 def rules(configuration: Configuration) -> Rules:
@@ -162,8 +155,7 @@ def needs_restart(before: Configuration, after: Configuration) -> list[str]:
 
 
 def _queue(counts: Counts) -> QueueCounts:
-    depth = counts.ready_urgent + counts.ready_routine + counts.delayed
-    return QueueCounts(depth, counts.adds, counts.retries)
+    return QueueCounts(counts.ready_urgent + counts.ready_routine, counts.adds, counts.retries)
 
 
 def _tell_unreadable(path: Path, why: str) -> None:

@@ -14,12 +14,13 @@ from typing import TypeVar
 import anyio
 import structlog
 
-from imps_multi.app.assembly import Assembly, state_root
+from imps_multi.app.assembly import Assembly
 from imps_multi.app.planning import collect
 from imps_multi.app.reloading import keep_reloading
 from imps_multi.app.requests import handlers, take_up_stored
 from imps_multi.app.settling import wait_settled
 from imps_multi.config.load import InvalidConfiguration, Loaded, load
+from imps_multi.config.state import state_root
 from imps_multi.hubs.control import serve_control
 from imps_multi.hubs.state_directory import StateLock, StateRefused
 from imps_multi.model.plan_result import PlanResult

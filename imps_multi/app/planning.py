@@ -14,9 +14,8 @@ def collect(service: Service) -> PlanResult:
     """Return what a run would write now, held sets included."""
     status = service.reporter.compute()
     stations = service.setting.stations.values()
-    held = frozenset[Wish]().union(*(one.members for one in service.braker.held.value))
     writes = [planned for station in stations for planned in _writes(station)]
-    writes += [_held(wish) for wish in held]
+    writes += [_held(wish, one.id) for one in service.braker.held.value for wish in one.members]
     return PlanResult(
         writes=sorted(writes),
         problems=list(_problems(status)),
@@ -54,7 +53,7 @@ def _operation(plan: TargetPlan) -> str:
             return "none"
 
 
-def _held(wish: Wish) -> PlannedWrite:
+def _held(wish: Wish, held_id: str) -> PlannedWrite:
     why = f"would lose {', '.join(wish.loses)}" if wish.loses else "no longer wanted"
     return PlannedWrite(
         cluster=wish.cluster,
@@ -62,7 +61,7 @@ def _held(wish: Wish) -> PlannedWrite:
         secret=wish.secret,
         policy=wish.policy,
         operation="update" if wish.loses else "delete",
-        why=f"{why}; held until it is approved",
+        why=f"{why}; held until {held_id} is approved",
         held=True,
     )
 

@@ -14,8 +14,8 @@ FINE, WRONG, CANNOT, UNREACHABLE = 0, 1, 2, 3
 
 def ask_or_store(config: Path, command: str, argument: str) -> int:
     """Ask the running instance; with none running, store the request. Return the exit code."""
-    from imps_multi.app.assembly import state_root
     from imps_multi.config.load import InvalidConfiguration, load
+    from imps_multi.config.state import state_root
     from imps_multi.hubs.control import Request
 
     try:

@@ -72,7 +72,7 @@ def _of_policy(
 
 def _remembered(loaded: Loaded) -> Iterator[str]:
     """Return the names that the state store knows: of policies that are gone, and of names that changed."""
-    from imps_multi.app.assembly import state_root
+    from imps_multi.config.state import state_root
 
     for _, found in read_items(state_root(loaded.configuration) / Section.POLICIES.value):
         if isinstance(found, tuple):

@@ -15,10 +15,10 @@ import aiohttp
 import anyio
 import structlog
 
-from imps_multi.app.assembly import state_root
 from imps_multi.app.commands import run_on_loop, serve
 from imps_multi.config.load import load
-from imps_multi.demo.farewell import invitation
+from imps_multi.config.state import state_root
+from imps_multi.demo.invitation import invitation
 from imps_multi.demo.scene import Scene
 from imps_multi.demo.scenery import CLUSTERS, OTHERS, SECRET, SELECTED
 from imps_multi.demo.screen import Kind, Screen, choose
