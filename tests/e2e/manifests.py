@@ -1,4 +1,4 @@
-"""What the hub of these tests holds: policies and source Secrets as manifests, and the role that a target grants.
+"""What the hub of these tests holds: policies and source Secrets as manifests.
 
 Pure; feeds ``Site`` and the tests.
 """
@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 from tests.e2e.registry import ACCOUNT, REGION, Registry
 from tests.realcluster.client import Manifest
-from tests.realcluster.rights import cluster_role, rule
 
 Spec: TypeAlias = dict[str, Any]  # part of a manifest, in Kubernetes' own shape
 
@@ -80,14 +79,3 @@ def ecr_source(name: str, registry: Registry, *, endpoint: bool = True) -> Manif
         "type": "banzaicloud.io/aws-ecr-login-config",
         "stringData": data,
     }
-
-
-def target_role(*names: str) -> Manifest:
-    """Return the only rights that the service gets in a target cluster."""
-    return cluster_role(
-        "imps-multi-target",
-        rule("namespaces", "get list watch"),
-        rule("pods serviceaccounts", "get list"),
-        rule("secrets", "get list watch update patch delete", names=names or (PULL,)),
-        rule("secrets", "create"),
-    )

@@ -17,28 +17,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
-import anyio
 import psutil
+import yaml
 
-from imps_multi.hubs.control import Answer, Request, ask, store_request
 from tests.e2e.site import Site
 from tests.e2e.waiting import Watch, until
+from tests.realcluster.client import Manifest
 
 ROOT = Path(__file__).parents[2]
 PASS_WITHIN = 90.0
 STOP_WITHIN = 20.0
-
-_RUN = "import sys; from pathlib import Path; from imps_multi.app import run_service as go"
-_ONCE = "import sys; from pathlib import Path; from imps_multi.app import run_once as go"
-_PLAN: Final = """
-import sys
-from pathlib import Path
-from msgspec import json
-from imps_multi.app import plan_once
-print(json.encode(plan_once(Path(sys.argv[1]))).decode())
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,29 +41,54 @@ class Finished:
     seconds: float
 
 
+def command(site: Site, *words: str, environment: Mapping[str, str] | None = None) -> Finished:
+    """Run one command to its end."""
+    watch = Watch()
+    done = subprocess.run(  # noqa: S603 - the program under test
+        _line(*words),
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PASS_WITHIN,
+        check=False,
+    )
+    out, err = done.stdout.decode(), done.stderr.decode()
+    site.output_file(words[0], "out").write_text(out)
+    site.output_file(words[0], "err").write_text(err)
+    return Finished(code=done.returncode, out=out, err=err, seconds=watch.seconds)
+
+
 def run_once(site: Site, *, observe: bool = False, environment: Mapping[str, str] | None = None) -> Finished:
     """Make one pass."""
-    return _finish(site, "once", _call(_ONCE, site, observe=observe), environment)
+    words = ("run", "--config", str(site.config), "--once", *(("--observe",) if observe else ()))
+    return command(site, *words, environment=environment)
 
 
 def plan(site: Site) -> dict[str, Any]:
     """Say what a run would write now."""
-    finished = _finish(site, "plan", [sys.executable, "-c", _PLAN, str(site.config)], None)
+    finished = command(site, "plan", "--config", str(site.config), "-o", "json")
     assert finished.out, finished.err
     decoded: dict[str, Any] = json.loads(finished.out)
     return decoded
 
 
-def ask_for(site: Site, command: str, argument: str) -> Answer:
-    """Ask the running instance for ``sync`` or ``approve``."""
-    answer = anyio.run(ask, site.state, Request(command, argument))
-    assert answer is not None, "no instance is running"
-    return answer
+def sync(site: Site, policy: str) -> None:
+    """Have a policy's credentials minted anew."""
+    finished = command(site, "sync", policy, "--config", str(site.config))
+    assert finished.code == 0, finished.err
 
 
-def leave_request(site: Site, command: str, argument: str) -> None:
-    """Ask for ``sync`` or ``approve`` while nothing is running."""
-    store_request(site.state, Request(command, argument))
+def approve(site: Site, held_id: str) -> Finished:
+    """Let a held set go."""
+    return command(site, "approve", held_id, "--config", str(site.config))
+
+
+def printed_role(site: Site) -> list[Manifest]:
+    """Return what a user would apply to a target cluster: all that the service may do there."""
+    finished = command(site, "rbac", "--role", "target", "--config", str(site.config))
+    assert finished.code == 0, finished.err
+    return list(yaml.safe_load_all(finished.out))
 
 
 class Program:
@@ -83,20 +98,26 @@ class Program:
         self, site: Site, *, observe: bool = False, environment: Mapping[str, str] | None = None, ready: bool = True
     ) -> None:
         self._site = site
-        number = len(list(site.output.iterdir()))
-        self.out, self.err = (site.output / f"{number:02}-run.{name}" for name in ("out", "err"))
+        self.out, self.err = (site.output_file("run", kind) for kind in ("out", "err"))
         self._environment = environment
         self._observe = observe
         self._ready = ready
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         process, self._process = self._process, None
         if process is not None and process.poll() is None:
             process.terminate()
@@ -126,9 +147,9 @@ class Program:
         """Start it, and wait until it says that it is ready."""
         with self.out.open("ab") as out, self.err.open("ab") as err:
             self._process = subprocess.Popen(  # noqa: S603 - the program under test
-                _call(_RUN, self._site, observe=self._observe),
+                _line("run", "--config", str(self._site.config), *(("--observe",) if self._observe else ())),
                 cwd=ROOT,
-                env=_environment(self._environment),
+                env={**os.environ, **(self._environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -212,28 +233,5 @@ class Program:
         return body.decode()
 
 
-def _call(program: str, site: Site, *, observe: bool) -> list[str]:
-    code = f"{program}; sys.exit(go(Path(sys.argv[1]), observe={observe}))"
-    return [sys.executable, "-c", code, str(site.config)]
-
-
-def _finish(site: Site, name: str, command: list[str], environment: Mapping[str, str] | None) -> Finished:
-    watch = Watch()
-    done = subprocess.run(  # noqa: S603 - the program under test
-        command,
-        cwd=ROOT,
-        env=_environment(environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=PASS_WITHIN,
-        check=False,
-    )
-    number = len(list(site.output.iterdir()))
-    out, err = done.stdout.decode(), done.stderr.decode()
-    (site.output / f"{number:02}-{name}.out").write_text(out)
-    (site.output / f"{number:02}-{name}.err").write_text(err)
-    return Finished(code=done.returncode, out=out, err=err, seconds=watch.seconds)
-
-
-def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
-    return {**os.environ, "PYTHONDEVMODE": "0", **(more or {})}
+def _line(*words: str) -> list[str]:
+    return [sys.executable, "-m", "imps_multi", *words]

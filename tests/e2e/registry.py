@@ -60,8 +60,8 @@ class Registry:
 
     @property
     def newest(self) -> str:
-        """The password that was given out last."""
-        return self.ecr.issued[-1].password
+        """The password that was given out last; empty before the first."""
+        return self.ecr.issued[-1].password if self.ecr.issued else ""
 
     @property
     def passwords(self) -> list[str]:

@@ -72,6 +72,10 @@ class Site:
         lines = self.writes.read_text().splitlines() if self.writes.exists() else []
         return [json.loads(line) for line in lines]
 
+    def output_file(self, command: str, kind: str) -> Path:
+        """Return a new file for what a process prints."""
+        return self.output / f"{len(list(self.output.iterdir())):03}-{command}.{kind}"
+
     def state_files(self) -> Mapping[str, bytes]:
         """Return what lies in the state directory."""
         files = sorted(path for path in self.state.rglob("*") if path.is_file())

@@ -8,8 +8,8 @@ import pytest
 
 from tests.e2e.figures import figure
 from tests.e2e.fleet import OTHERS, SELECTED, TARGET, populate
-from tests.e2e.manifests import DOCKER_HOST, docker_source, ecr_source, policy, target_role
-from tests.e2e.program import Finished, plan, run_once
+from tests.e2e.manifests import DOCKER_HOST, docker_source, ecr_source, policy
+from tests.e2e.program import Finished, plan, printed_role, run_once
 from tests.e2e.registry import HOST, Registry
 from tests.e2e.site import HUB_ID, SERVICE, Site
 from tests.e2e.targets import all_logins, by_namespace, uids
@@ -67,11 +67,12 @@ def stage(bring: Callable[..., tuple[RealCluster, ...]], site: Site, registry: R
     clusters = bring("east", "north", "west")
     for cluster in clusters:
         populate(cluster)
-        cluster.authorize(SERVICE, [target_role()])
     site.reach(clusters)
     site.configure()
     site.put("policy.yaml", policy("everyone", sources=["ecr", "docker"], namespaces=TARGET))
     site.put("sources.yaml", ecr_source("ecr", registry), docker_source("docker", password=PASSWORD))
+    for cluster in clusters:
+        cluster.authorize(SERVICE, printed_role(site))
     return Stage(clusters=clusters, site=site, registry=registry)
 
 

@@ -17,7 +17,7 @@ class TooLateError(AssertionError):
     """A condition did not come true in time."""
 
 
-def until(condition: Callable[[], T], what: str, *, within: float = WITHIN, poll: float = POLL) -> T:
+def until(condition: Callable[[], T | None], what: str, *, within: float = WITHIN, poll: float = POLL) -> T:
     """Look again and again until the condition gives something true, and return that.
 
     Raises:
