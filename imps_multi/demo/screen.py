@@ -94,11 +94,12 @@ class LiveScreen:
         if kind is Kind.SCENE:
             self._console.print()
         lines = _broken(text, self._console.width)
-        head = f"{self._elapsed():6.1f}s "
+        head = f"{self._elapsed():6.1f}s  "
         for number, line in enumerate(lines):
-            start = Text(head if not number else " " * len(head), style="dim")
-            start.append(f"{mark if not number else ' ':1} " if mark else " ", style=style)
-            self._console.print(start.append(line, style="" if kind is Kind.DONE else style))
+            shown = Text(" " * len(head) if number else head, style="dim")
+            if mark:
+                shown.append("  " if number else f"{mark} ", style=style)
+            self._console.print(shown.append(line, style="" if kind is Kind.DONE else style))
 
     def quote(self, lines: Iterable[str]) -> None:
         """Print lines as they are; the terminal breaks those that are too long, so that they stay one when copied."""

@@ -48,8 +48,10 @@ def drawn(frame: Frame, width: int) -> RenderableType:
     """Draw a frame for a terminal of so many columns."""
     wide = width >= WIDE
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", expand=False)
-    for heading in ("cluster", *([""] if wide else []), "Secrets", "token", "valid for", "the service says"):
+    for heading in ("cluster", "Secrets", *([""] if wide else [])):
         table.add_column(heading, no_wrap=True)
+    for heading, least in (("token", 10), ("valid for", 9), ("the service says", 22)):
+        table.add_column(heading, no_wrap=True, min_width=least)
     table.add_column("writes", justify="right", no_wrap=True)
     for row in frame.rows:
         table.add_row(*_cells(row, wide=wide, newest=frame.token))
