@@ -42,8 +42,11 @@ def selector_matches(selector: Selector, pairs: Mapping[str, str] | Pairs) -> bo
     """Tell whether every term holds, as Kubernetes' label selectors do; no term matches everything."""
     if not selector.requirements:
         return True
-    values = pairs if isinstance(pairs, Mapping) else dict(pairs)
-    return all(_holds(requirement, values) for requirement in selector.requirements)
+    values = pairs if isinstance(pairs, dict) else dict(pairs)
+    for requirement in selector.requirements:  # noqa: SIM110 - a generator costs more than the terms, for each look
+        if not _holds(requirement, values):
+            return False
+    return True
 
 
 def _holds(requirement: Requirement, values: Mapping[str, str]) -> bool:
@@ -61,42 +64,71 @@ def _holds(requirement: Requirement, values: Mapping[str, str]) -> bool:
 
 def namespace_selected(selection: NamespaceSelection, record: NamespaceRecord) -> bool:
     """Tell whether a namespace is selected: a name, label or annotation rule takes it in and nothing excludes it."""
-    return _why_excluded(selection, record) is None and _why_included(selection, record) is not None
+    return _excluding(selection, record) is None and _including(selection, record) is not None
 
 
 def why_namespace(selection: NamespaceSelection, record: NamespaceRecord) -> str:
     """Say which rule selects a namespace, or what keeps it out, in the manifest's own terms."""
-    excluded = _why_excluded(selection, record)
-    included = _why_included(selection, record)
-    if excluded is not None:
-        return f"not selected: {excluded}"
-    return f"selected by {included}" if included is not None else f"not selected: {_nothing_matches(selection, record)}"
+    excluding = _excluding(selection, record)
+    if excluding is not None:
+        return f"not selected: {_exclusion_text(selection, excluding)}"
+    including = _including(selection, record)
+    if including is not None:
+        return f"selected by {_rule_text(selection, *including)}"
+    return f"not selected: {_nothing_matches(selection, record)}"
 
 
-def _why_excluded(selection: NamespaceSelection, record: NamespaceRecord) -> str | None:
-    if (IGNORE_ANNOTATION, "true") in record.annotations:
-        return f'the namespace has the annotation {IGNORE_ANNOTATION}: "true"'
-    for index, pattern in enumerate(selection.exclude):
-        if glob_match(pattern, record.name):
-            return f'namespaces.exclude[{index}] "{pattern}" excludes it'
-    return None
+_IGNORED: Final = -1
+"""Stands for the namespace's own annotation, where an index into ``exclude`` is expected."""
 
 
-def _why_included(selection: NamespaceSelection, record: NamespaceRecord) -> str | None:
-    for index, pattern in enumerate(selection.names):
-        if glob_match(pattern, record.name):
-            return f'namespaces.names[{index}] "{pattern}"'
+def _excluding(selection: NamespaceSelection, record: NamespaceRecord) -> int | None:
+    """Return which pattern of ``exclude`` keeps a namespace out, or ``_IGNORED``."""
+    if record.annotations and (IGNORE_ANNOTATION, "true") in record.annotations:
+        return _IGNORED
+    return _first_glob(selection.exclude, record.name)
+
+
+def _including(selection: NamespaceSelection, record: NamespaceRecord) -> tuple[str, int] | None:
+    """Return which rule takes a namespace in: the list and the place in it."""
+    if (index := _first_glob(selection.names, record.name)) is not None:
+        return "names", index
     if selection.labels:
         labels = {**dict(record.labels), NAME_LABEL: record.name}
-        for index, selector in enumerate(selection.labels):
-            if selector_matches(selector, labels):
-                return f"namespaces.labels[{index}] ({selector_text(selector)})"
-    if selection.annotations:
-        annotations = dict(record.annotations)
-        for index, selector in enumerate(selection.annotations):
-            if selector_matches(selector, annotations):
-                return f"namespaces.annotations[{index}] ({selector_text(selector)})"
+        if (index := _first_selector(selection.labels, labels)) is not None:
+            return "labels", index
+    if selection.annotations and (
+        (index := _first_selector(selection.annotations, dict(record.annotations))) is not None
+    ):
+        return "annotations", index
     return None
+
+
+def _first_glob(patterns: Iterable[str], name: str) -> int | None:
+    for index, pattern in enumerate(patterns):
+        if glob_match(pattern, name):
+            return index
+    return None
+
+
+def _first_selector(selectors: Iterable[Selector], values: Mapping[str, str]) -> int | None:
+    for index, selector in enumerate(selectors):
+        if selector_matches(selector, values):
+            return index
+    return None
+
+
+def _exclusion_text(selection: NamespaceSelection, index: int) -> str:
+    if index == _IGNORED:
+        return f'the namespace has the annotation {IGNORE_ANNOTATION}: "true"'
+    return f'namespaces.exclude[{index}] "{selection.exclude[index]}" excludes it'
+
+
+def _rule_text(selection: NamespaceSelection, where: str, index: int) -> str:
+    if where == "names":
+        return f'namespaces.names[{index}] "{selection.names[index]}"'
+    selectors = selection.labels if where == "labels" else selection.annotations
+    return f"namespaces.{where}[{index}] ({selector_text(selectors[index])})"
 
 
 def _nothing_matches(selection: NamespaceSelection, record: NamespaceRecord) -> str:
