@@ -76,13 +76,13 @@ def _answered(error: aws.ClientError, call: str) -> PortError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     shown = code if _CODE.fullmatch(code) else "no error code"
     message = f"{call}: {shown} (HTTP {status})"
-    if code in _THROTTLED or status == 429:  # noqa: PLR2004 -- the HTTP status
+    if code in _THROTTLED or status == 429:  # noqa: PLR2004  # the HTTP status
         return Throttled(message, retry_after=_retry_after(metadata.get("HTTPHeaders", {})))
-    if code in _UNKNOWN_IDENTITY or status == 401:  # noqa: PLR2004 -- the HTTP status
+    if code in _UNKNOWN_IDENTITY or status == 401:  # noqa: PLR2004  # the HTTP status
         return Unauthorized(message)
-    if "AccessDenied" in code or status == 403:  # noqa: PLR2004 -- the HTTP status
+    if "AccessDenied" in code or status == 403:  # noqa: PLR2004  # the HTTP status
         return Forbidden(message)
-    if status >= 500 or status == 408:  # noqa: PLR2004 -- the HTTP statuses
+    if status >= 500 or status == 408:  # noqa: PLR2004  # the HTTP statuses
         return Transient(message, answered=True)
     return Invalid(message)
 

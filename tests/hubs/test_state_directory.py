@@ -139,7 +139,7 @@ def test_the_second_process_is_told_who_has_the_directory(root: Path) -> None:
 
     def other() -> str:
         command = [sys.executable, "-c", code, str(root)]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout  # noqa: S603 - ours
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout  # noqa: S603  # our own interpreter
 
     with StateLock(root):
         assert other().startswith(f"{os.getpid()} {root} is in use by the process {os.getpid()};")

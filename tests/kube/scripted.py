@@ -31,7 +31,7 @@ class Scripted:
     def paths(self) -> list[str]:
         return [request.rel_url.raw_path for request in self.seen]
 
-    def connection(self, credential: Credential | None = BearerToken(MARKER)) -> Connection:  # noqa: B008 - frozen
+    def connection(self, credential: Credential | None = BearerToken(MARKER)) -> Connection:  # noqa: B008  # it is frozen
         return Connection(server=self.url, credential=credential)
 
 

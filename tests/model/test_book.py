@@ -340,7 +340,7 @@ def test_losing_the_whole_picture_stops_a_delete_that_was_due() -> None:
 def test_the_word_of_the_brake_about_other_clusters_touches_nothing_here() -> None:
     book = immediate()
     here = book.wishes().wishes
-    elsewhere = frozenset(type(one)(one.policy, "other-cluster", one.namespace, one.secret) for one in here)  # type: ignore[arg-type]  # a name
+    elsewhere = frozenset(type(one)(one.policy, "other-cluster", one.namespace, one.secret) for one in here)  # type: ignore[arg-type]  # a NewType
     assert book.judge(here | elsewhere, elsewhere) == set()
 
 

@@ -70,7 +70,7 @@ def fake_aws(**known: str) -> Iterator[FakeAws]:
             self.end_headers()
             self.wfile.write(answer.body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the base class names it so
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
             """Keep quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -302,5 +302,5 @@ def test_interpreting_imports_no_cloud_library() -> None:
         heavy = {"aiobotocore", "botocore", "aiohttp", "boto3"} & set(sys.modules)
         sys.exit(f"imported: {heavy}" if heavy else 0)
     """
-    done = subprocess.run([sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=False)  # noqa: S603 -- our own interpreter
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=False)  # noqa: S603  # our own interpreter
     assert done.returncode == 0, done.stderr
