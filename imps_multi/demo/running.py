@@ -6,6 +6,7 @@ not, 130 interrupted before the end of the story.
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -86,11 +87,14 @@ def run_plan(plan: Plan) -> int:
 def _run(plan: Plan, root: Path, screen: Screen, run: Run) -> None:
     try:
         run_on_loop(lambda: _show(plan, root, screen, run))
-    except KeyboardInterrupt:
+    except* KeyboardInterrupt:
         run.interrupted = True  # before the service listened to signals, or for the second time
-    except Exception as error:  # whatever it is, the reader gets a sentence, and the log the traceback
+    except* BrokenPipeError:
+        _drop_stdout()
+        run.interrupted = True
+    except* Exception as error:  # whatever it is, the reader gets a sentence, and the log the traceback
         log.critical("The demonstration failed", exc_info=error)
-        run.trouble = f"the demonstration itself failed: {error}"
+        run.trouble = f"the demonstration itself failed: {_innermost(error)!r}"
 
 
 async def _show(plan: Plan, root: Path, screen: Screen, run: Run) -> None:
@@ -123,7 +127,7 @@ async def _serve(config: Path, stop: StopSignal, run: Run) -> None:
             run.trouble = "the service ended by itself"
     except Exception as error:  # the service is on trial here: its failure is the story's end
         log.critical("The service failed", exc_info=error)
-        run.trouble = f"the service failed: {error}"
+        run.trouble = f"the service failed: {_innermost(error)}"
     run.interrupted = run.told is None and not run.trouble
     stop.set("the service ended")
 
@@ -165,6 +169,18 @@ async def _insist(stop: StopSignal, run: Run, scope: anyio.CancelScope) -> None:
 
 async def _stop_when_hung_up(stop: StopSignal) -> None:
     await stop_on_signals(stop, signals=(signal.SIGHUP,))
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _drop_stdout() -> None:
+    """Write to nobody from here on: whoever read has left."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _introduction(pace: Pace) -> str:

@@ -128,7 +128,7 @@ def choose(elapsed: Callable[[], float], out: TextIO | None = None) -> Screen:
 
 
 def _broken(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(30, width - INDENT - 1), break_on_hyphens=False)
+    return textwrap.wrap(text, max(30, width - INDENT - 1), break_on_hyphens=False, break_long_words=False)
 
 
 def _can_write(out: TextIO, signs: str) -> bool:

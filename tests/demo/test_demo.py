@@ -103,7 +103,7 @@ sys.exit(run_plan(Plan(pace=pace, acts=(fan_out, tampering, appears), prepare=sa
     assert "Everything that was announced happened." not in out
     (kept,) = left_behind(tmp_path)
     log = tmp_path / kept / "imps-multi.log"
-    assert str(log) in "".join(line.strip() for line in out.splitlines()[-3:])
+    assert f"The service's log is {log};" in " ".join(out.split())
     assert "Forbidden" in log.read_text(encoding="utf-8")
 
 
@@ -115,6 +115,33 @@ sys.exit(run_plan(Plan(pace=brisk, prepare=lambda stage: stage.kubeconfig.unlink
     assert (code, err) == (1, "")
     assert "✗ the service failed" in out
     assert "fleet.kubeconfig" in out
+
+
+def test_a_mistake_in_the_story_itself_is_told_in_one_line(tmp_path: Path) -> None:
+    script = """
+from imps_multi.demo.story import Act
+
+async def stumble(scene):
+    raise KeyError("nothing of that name")
+
+sys.exit(run_plan(Plan(acts=(Act("Stumbling", stumble),))))
+"""
+    code, out, err = finish(start(tmp_path, script))
+    assert (code, err) == (1, "")
+    assert "✗ the demonstration itself failed: KeyError('nothing of that name')" in out
+    assert "Traceback" not in out
+
+
+def test_it_ends_when_its_reader_leaves(tmp_path: Path) -> None:
+    process = start(tmp_path, "sys.exit(run_plan(Plan()))")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    with process:
+        assert process.stderr.read() == ""
+        assert process.wait(PATIENCE) == 130
+    assert left_behind(tmp_path) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
