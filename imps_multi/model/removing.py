@@ -66,8 +66,6 @@ def unwanted(desk: Desk, sight: Sight, policy: PolicyName, claimants: Iterable[C
 def fresh(desk: Desk, sight: Sight, plan: TargetPlan, policy: PolicyName, marked: Marked | None) -> TargetPlan:
     """Keep an unwanted target ours, marked and fresh, as far as its content is known."""
     candidate = desk.view.policies.get(policy)
-    if candidate is not None and candidate.suspended:
-        return plan
     wanted = _content(desk, sight, candidate, marked)
     if wanted is None or candidate is None:
         return writing(plan, keep_marks(sight.seen, policy, desk.view.hub, marked))
@@ -94,7 +92,7 @@ def _linger(desk: Desk, sight: Sight, plan: TargetPlan, policy: PolicyName, ther
     until = marked.unwanted_since + (parse_duration(marked.linger) or LINGER_SECONDS)
     look = max(until, desk.gate.looks.get((plan.namespace, plan.name), 0.0))
     last = marked.unwanted_since + LINGER_AT_MOST
-    if there is not None and sight.now >= min(look, last):
+    if sight.now >= min(look, last):
         return writing(plan, Delete(sight.seen.uid, sight.seen.resource_version, check=sight.now < last))
     return structs.replace(fresh(desk, sight, plan, policy, marked), wake_at=min(look, last))
 

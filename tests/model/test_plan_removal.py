@@ -15,6 +15,7 @@ from tests.model.scenes import (
     SECOND,
     Bench,
     changed,
+    entry,
     policy,
     resolved,
     source,
@@ -158,6 +159,24 @@ def test_an_unwanted_target_gets_no_registry_that_it_did_not_have() -> None:
     assert SECOND.encode() not in content_of(bench.found or {})
 
 
+def test_an_unwanted_target_keeps_the_registry_of_a_source_that_was_removed() -> None:
+    there = written(resolved(None, source(HUB_REGISTRY), source(SECOND, name="two")))
+    fresh = source(HUB_REGISTRY, password="new")
+    bench = Bench(resolved(policy(names=["other"]), fresh, retained=[entry(SECOND)]), found=there)
+    step(bench)
+    assert b"new" in content_of(bench.found or {})
+    assert SECOND.encode() in content_of(bench.found or {})
+
+
+def test_an_unwanted_target_whose_content_is_not_known_is_left_as_it_is() -> None:
+    there = written(resolved(None, source(HUB_REGISTRY), source(SECOND, name="two")))
+    fresh = source(HUB_REGISTRY, password="new")
+    forgotten = Bench(resolved(policy(names=["other"]), fresh, history_known=False), found=there)
+    assert forgotten.needed().write is None
+    garbage = Bench(resolved(policy(names=["other"])), found=changed(there, content=b"not json"))
+    assert garbage.needed().write is None
+
+
 def test_a_look_that_found_a_reference_is_repeated_when_it_is_due() -> None:
     bench = let_go(deselected())
     step(bench)
@@ -208,6 +227,7 @@ def test_what_somebody_wrote_into_the_marks_is_read_with_care(
     if not deleted:
         step(bench, at)
         assert bench.needed(now=at).write is None
+        assert isinstance(bench.needed(now=at + 7 * DAY).write, Delete)
 
 
 def test_a_policy_that_is_known_decides_how_and_else_the_target_says() -> None:

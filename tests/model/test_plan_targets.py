@@ -13,7 +13,7 @@ from imps_multi.model.names import SecretName
 from imps_multi.model.observed import SeenSecret
 from imps_multi.model.policy import DeletionPolicy
 from imps_multi.model.target_plan import State, Update
-from imps_multi.model.world import Standing
+from imps_multi.model.world import Resolved, Standing
 from tests.model.objects import KEY, Object, carry_out, content_of, made, metadata_of, observe, texts
 from tests.model.scenes import (
     HOUR,
@@ -107,13 +107,14 @@ def test_a_new_token_is_put_whole_with_the_version_that_was_seen() -> None:
     assert b"new" in content_of(settled(bench) or {})
 
 
-def test_foreign_labels_and_annotations_stay_when_the_credential_changes() -> None:
-    there = changed(written(resolved()), labels={"argo": "x"}, annotations={"kubectl/last": "y"})
+@pytest.mark.parametrize("kind", ["labels", "annotations"])
+def test_foreign_labels_and_annotations_stay_when_the_credential_changes(kind: str) -> None:
+    there = written(resolved())
+    texts(metadata_of(there)[kind])["argo"] = "x"
     bench = Bench(resolved(None, source(HUB_REGISTRY, password="new")), found=there)
     assert not update_of(bench).put
-    metadata = metadata_of(settled(bench) or {})
-    assert texts(metadata["labels"])["argo"] == "x"
-    assert texts(metadata["annotations"])["kubectl/last"] == "y"
+    assert texts(metadata_of(settled(bench) or {})[kind])["argo"] == "x"
+    assert b"new" in content_of(bench.found or {})
 
 
 def test_finalizers_are_not_put_away() -> None:
@@ -326,6 +327,7 @@ def test_an_expired_entry_stays_in_a_target_that_has_it() -> None:
     there = written(resolved(None, source(HUB_REGISTRY, expires_in=HOUR), source(SECOND, name="two")))
     later = resolved(None, source(HUB_REGISTRY, expires_in=HOUR), source(SECOND, name="two", password="new"))
     bench = Bench(later, found=there, now=NOW + 2 * HOUR)
+    assert bench.needed().wish is None
     assert auths(settled(bench)) == {HUB_REGISTRY, SECOND}
     assert bench.lines()["p"].expires_at == NOW + HOUR
 
@@ -507,6 +509,32 @@ def test_what_a_hand_over_would_lose_is_asked_for_and_kept_fresh_meanwhile() -> 
     assert not bench.lines()["gone"].desired
     assert bench.hold(wish).lines()["heir"].state is State.HELD
     assert auths(settled(bench.let_go(wish))) == {SECOND}
+
+
+def test_a_hand_over_does_not_ask_for_what_nobody_of_ours_put_there() -> None:
+    spec = policy("gone")
+    planted = changed(written(resolved(spec)), content=b'{"auths":{"registry.example.com":{},"evil.example.com":{}}}')
+    bench = Bench(world(resolved(policy("heir")), resolved(spec, standing=Standing.DELETED)), found=planted)
+    assert bench.needed().wish is None
+    assert auths(settled(bench)) == {HUB_REGISTRY}
+
+
+def test_an_heir_whose_sources_are_not_known_yet_waits() -> None:
+    heir = resolved(policy("heir"), source(kind=SourceKind.UNKNOWN))
+    bench = Bench(world(heir), found=written(resolved(policy("gone"))))
+    assert (bench.needed().write, bench.needed().wish) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "claimant", [resolved(policy("c", suspend=True)), resolved(policy("c"), standing=Standing.INVALID)]
+)
+def test_nobody_inherits_who_may_not_write(claimant: Resolved) -> None:
+    bench = Bench(world(claimant), found=written(resolved(policy("gone"))))
+    plan = bench.needed()
+    assert plan.wish is not None
+    assert plan.wish.loses == ()
+    assert bench.lines()["c"].state is State.PENDING
+    assert bench.lines()["gone"].state is State.LINGERING
 
 
 def test_a_target_of_a_policy_that_cannot_be_read_is_not_given_away() -> None:
