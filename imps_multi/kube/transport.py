@@ -6,12 +6,14 @@ kubernetes_asyncio's own request path is not used: two thread hops per request f
 and an unchecked status on raw answers.
 """
 
+import asyncio
 import io
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 
 import aiohttp
 import anyio
@@ -24,6 +26,7 @@ from imps_multi.kube.answers import Status, read_status, refusal
 from imps_multi.kube.connection import Connection, KeyPair
 from imps_multi.kube.connector import Connector
 from imps_multi.kube.credentials import CredentialSource, Login
+from imps_multi.kube.exchange import Answer, Exchange, Headers
 from imps_multi.kube.failures import failure, tls_words
 from imps_multi.kube.resolver import Resolver
 from imps_multi.kube.shared import Shared
@@ -40,6 +43,9 @@ COPIED_BODY: Final = 1 << 20
 JSON: Final = "application/json"
 FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError)
 """Everything that aiohttp raises for a request that failed; ssl.SSLError is an OSError."""
+
+
+T = TypeVar("T")
 
 
 class Call(Struct, frozen=True):
@@ -87,10 +93,13 @@ class Transport:
         self._limits = ClientTimeout(total=request_timeout, sock_connect=CONNECT_LIMIT)
         self._host = URL(connection.server).authority
         self._shown: Login | None = None
-        self._open: set[ClientResponse] = set()
+        self._open: set[ClientResponse | Answer] = set()
         self._context: tuple[KeyPair | None, ssl.SSLContext] | None = None
         self._connector = self._new_connector()
         self._session = self._new_session(self._connector)
+        self._exchange = Exchange(
+            self._connector, connection.server, headers=self._usual_headers(), server_name=connection.server_name
+        )
 
     @property
     def server(self) -> str:
@@ -106,8 +115,9 @@ class Transport:
 
         It goes over one of the shared connections, or over those of the session given.
         """
-        way = Way(session or self._session, self._limits)
-        return await self._body(await self._accepted(call, way), call, largest)
+        if session is None and not self._connection.proxy:
+            return await self._logged_in(partial(self._asked, call, largest))
+        return await self._body(await self._accepted(call, Way(session or self._session, self._limits)), call, largest)
 
     def own_connection(self) -> ClientSession:
         """Return a session whose connections serve nobody else; the caller closes it."""
@@ -138,7 +148,7 @@ class Transport:
         """Note that a byte came."""
         self.last_byte_at = anyio.current_time()
 
-    def let_go(self, response: ClientResponse) -> None:
+    def let_go(self, response: ClientResponse | Answer) -> None:
         """Give the connection back for the next request, or drop it where the answer was not read to its end."""
         self._open.discard(response)
         if response.content.at_eof():
@@ -154,15 +164,42 @@ class Transport:
             await self._session.close()
 
     async def _accepted(self, call: Call, way: Way) -> ClientResponse:
-        """Return a 2xx answer, body unread; after a 401 the log-in is renewed and the request repeated, once."""
+        """Return a 2xx answer, body unread."""
+        return await self._logged_in(partial(self._tried, call, way))
+
+    async def _logged_in(self, send: Callable[[Login], Awaitable[T]]) -> T:
+        """Send with the log-in of now; after a 401 it is renewed and the request repeated, once."""
         login = self._shown = await self._credentials.login()
         try:
-            return await self._tried(call, way, login)
+            return await send(login)
         except Unauthorized:
             renewed = self._shown = await self._credentials.renew(login)  # noqa: ASYNC120  # cancelled, nobody asks why
             if renewed == login:
                 raise
-        return await self._tried(call, way, renewed)
+        return await send(renewed)
+
+    async def _asked(self, call: Call, largest: int, login: Login) -> bytes:
+        """Send without a session, and return the body of a 2xx answer; the request timeout is for all of it."""
+        context = await self._tls(call.what, login.certificate)
+        if self._session.closed:
+            raise Transient(f"{call.what} on {self.server}: the client is closed")
+        answer = None
+        try:
+            async with asyncio.timeout(self.request_timeout):
+                answer = await self._exchange.ask(
+                    call.method, call.path, _headers(call, login), call.body, tls=context, connect=CONNECT_LIMIT
+                )
+                self._open.add(answer)
+                self.heard()
+                self._count(str(answer.status), call)
+                if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+                    return await self._body(answer, call, largest)
+                status = await self._status(answer, call)
+        except FAILURES as error:
+            if answer is None:
+                self._count("<error>", call)
+            raise failure(call.what, self.server, error, answered=answer is not None) from _shown_cause(error)
+        raise refusal(call.what, self.server, status, answer.headers)
 
     async def _tried(self, call: Call, way: Way, login: Login) -> ClientResponse:
         context = await self._tls(call.what, login.certificate)
@@ -211,7 +248,7 @@ class Transport:
             self._context = (certificate, context)
         return self._context[1]
 
-    async def _status(self, response: ClientResponse, call: Call) -> Status:
+    async def _status(self, response: ClientResponse | Answer, call: Call) -> Status:
         """Read a refusal's body; one that is cut off or too long tells no more than the code does."""
         try:
             body = await self._body(response, call, LARGEST_REFUSAL)
@@ -219,7 +256,7 @@ class Transport:
             body = b""
         return read_status(response.status, body)
 
-    async def _body(self, response: ClientResponse, call: Call, largest: int) -> bytes:
+    async def _body(self, response: ClientResponse | Answer, call: Call, largest: int) -> bytes:
         parts: list[bytes] = []
         size = 0
         try:
@@ -244,13 +281,17 @@ class Transport:
         return ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers=[
-                ("User-Agent", f"imps-multi/{imps_multi.__version__} (hub {self._shared.hub})"),
-                ("Accept-Encoding", "identity"),
-                *self._connection.impersonation,
-            ],
+            headers=self._usual_headers(),
             trust_env=False,
             timeout=ClientTimeout(total=self.request_timeout),
+        )
+
+    def _usual_headers(self) -> Headers:
+        """Return what every request carries."""
+        return (
+            ("User-Agent", f"imps-multi/{imps_multi.__version__} (hub {self._shared.hub})"),
+            ("Accept-Encoding", "identity"),
+            *self._connection.impersonation,
         )
 
     def _count(self, code: str, call: Call) -> None:
@@ -294,13 +335,13 @@ def _limit(seconds: float | None) -> AbstractContextManager[object]:
     return nullcontext() if seconds is None else anyio.fail_after(seconds)
 
 
-def _headers(call: Call, login: Login) -> Mapping[str, str]:
-    headers = {"Accept": call.accept}
+def _headers(call: Call, login: Login) -> Headers:
+    headers = [("Accept", call.accept)]
     if login.authorization:
-        headers["Authorization"] = login.authorization
+        headers.append(("Authorization", login.authorization))
     if call.body is not None:
-        headers["Content-Type"] = call.content_type
-    return headers
+        headers.append(("Content-Type", call.content_type))
+    return tuple(headers)
 
 
 def _shown_cause(error: Exception) -> Exception | None:

@@ -1,0 +1,145 @@
+"""One request and its answer over a pooled connection, past aiohttp's session.
+
+A session's own request path costs a small write as much again as everything else that is done for it: two URLs, five
+header mappings, a task per body. Here the head is one string, made once per log-in; the pool, the handshake and the
+parser stay aiohttp's. It knows no time limit and no Kubernetes, and no proxy: those go through a session. Used by
+``transport``.
+"""
+
+import asyncio
+import ssl
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+from aiohttp.client_reqrep import ClientRequest
+from aiohttp.helpers import TimerNoop
+from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
+
+from imps_multi.kube.connector import Connector
+
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection as Pooled
+    from aiohttp.http_parser import RawResponseMessage
+    from aiohttp.streams import StreamReader
+
+REPEATABLE: Final = frozenset({"GET", "PUT", "DELETE"})
+"""Sent once more where the server closed a kept connection, as RFC 9110 has it (9.2.2) and aiohttp's session does."""
+KEPT_HEADS: Final = 16
+"""A log-in has one for each way to ask; former log-ins need not be remembered."""
+_NO_TIMER: Final = TimerNoop()
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Answer:
+    """An answer whose head has come; ``content`` gives the body. Ended by ``release`` or ``close``."""
+
+    def __init__(self, connection: "Pooled", message: "RawResponseMessage", content: "StreamReader") -> None:
+        self._connection = connection
+        self.status = message.code
+        self.headers = message.headers
+        self.content = content
+
+    def release(self) -> None:
+        """Give the connection back for the next request."""
+        self._connection.release()
+
+    def close(self) -> None:
+        """Drop the connection; who reads on hears of it."""
+        if self.content.exception() is None:
+            self.content.set_exception(aiohttp.ClientConnectionError("Connection closed"))
+        self._connection.close()
+
+
+class Exchange:
+    """Requests to one server by one pool. ``headers`` go with each of them."""
+
+    def __init__(self, connector: Connector, server: str, *, headers: Headers, server_name: str) -> None:
+        self._connector = connector
+        self._url = URL(server)
+        self._root = self._url.raw_path.rstrip("/")
+        self._headers = headers
+        self._server_name = server_name
+        self._heads: dict[Headers, bytes] = {}
+        self._template: tuple[ssl.SSLContext | None, ClientRequest] | None = None
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes | None,
+        *,
+        tls: ssl.SSLContext | None,
+        connect: float,
+    ) -> Answer:
+        """Send a request and return its answer; ``path`` is encoded, ``connect`` bounds each attempt to connect.
+
+        Raises what aiohttp's session does: ClientError, OSError, TimeoutError.
+        """
+        request = self._request(method, path, headers, body)
+        limits = aiohttp.ClientTimeout(sock_connect=connect)
+        template = self._to_connect(tls)
+        again = method in REPEATABLE
+        while True:
+            connection = await self._connector.connect(template, [], limits)
+            try:
+                return await _answer(connection, request, template)
+            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+                connection.close()
+                if not again:
+                    raise
+                again = False
+            except BaseException:
+                connection.close()
+                raise
+
+    def _request(self, method: str, path: str, headers: Headers, body: bytes | None) -> bytes:
+        start = f"{method} {self._root}{path} HTTP/1.1\r\n".encode()
+        head = self._heads.get(headers)
+        if head is None:
+            if len(self._heads) >= KEPT_HEADS:
+                self._heads.clear()
+            head = self._heads[headers] = self._head(headers)
+        if body is None:
+            return b"%s%s\r\n" % (start, head)
+        return b"%s%sContent-Length: %d\r\n\r\n%s" % (start, head, len(body), body)
+
+    def _head(self, headers: Headers) -> bytes:
+        """Return the lines of all headers.
+
+        Raises:
+            ValueError: one of them would become two.
+        """
+        host = self._url.host_subcomponent or ""
+        port = "" if self._url.is_default_port() else f":{self._url.port}"
+        lines = [f"{name}: {value}" for name, value in (("Host", host + port), *self._headers, *headers)]
+        if any(sign in line for line in lines for sign in "\r\n\0"):
+            raise ValueError("a line break or null byte in a header")
+        return "".join(f"{line}\r\n" for line in lines).encode()
+
+    def _to_connect(self, tls: ssl.SSLContext | None) -> ClientRequest:
+        """Return the request by which aiohttp knows where to connect, and which pooled connections will do."""
+        if self._template is None or self._template[0] is not tls:
+            loop = asyncio.get_running_loop()
+            request = ClientRequest(
+                "GET", self._url, loop=loop, ssl=tls or True, server_hostname=self._server_name or None
+            )
+            self._template = (tls, request)
+        return self._template[1]
+
+
+async def _answer(connection: "Pooled", request: bytes, template: ClientRequest) -> Answer:
+    protocol = connection.protocol
+    if protocol is None or protocol.transport is None:
+        raise aiohttp.ServerDisconnectedError
+    protocol.set_response_params(timer=_NO_TIMER, read_until_eof=True)
+    protocol.transport.write(request)
+    try:
+        message, content = await protocol.read()
+        while message.code < 200 and message.code != 101:  # noqa: PLR2004 - an interim answer, RFC 9110 15.2
+            message, content = await protocol.read()
+    except HttpProcessingError as error:
+        raise aiohttp.ClientResponseError(template.request_info, (), status=error.code) from error
+    return Answer(connection, message, content)
