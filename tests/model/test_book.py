@@ -16,6 +16,7 @@ from imps_multi.model.observed import (
     SecretSeen,
     SecretsReplaced,
     SeenSecret,
+    WatchEvent,
 )
 from imps_multi.model.policy import DeletionPolicy
 from imps_multi.model.target_plan import Create, Delete, State, TargetPlan
@@ -281,14 +282,25 @@ def test_another_uid_in_the_place_of_a_target_is_counted_however_it_is_learnt() 
     assert book.uid_changes == 3
 
 
-def test_a_namespace_that_is_made_anew_is_no_change_of_uid() -> None:
+@pytest.mark.parametrize("secrets_first", [True, False])
+def test_a_namespace_that_is_made_anew_is_no_change_of_uid(*, secrets_first: bool) -> None:
     book = listed(resolved(), found=[written(resolved(), uid="one")])
     book.see(NamespaceSeen(NamespaceRecord(A, 20, terminating=True)), now=NOW)
-    book.see(SecretGone(A, PULL, 21), now=NOW)
-    book.see(NamespaceGone(A, 22), now=NOW)
+    gone: list[WatchEvent] = [SecretGone(A, PULL, 21), NamespaceGone(A, 22)]
+    for event in gone if secrets_first else reversed(gone):
+        book.see(event, now=NOW)
     assert book.see(NamespaceSeen(NamespaceRecord(A, 23)), now=NOW) == URGENT
     repair(book, None, 24)
     assert book.uid_changes == 0
+
+
+def test_what_was_remembered_of_a_secret_goes_with_it() -> None:
+    there = written(resolved())
+    book = listed(resolved(), found=[there])
+    book.see(told(stripped(there), 20), now=NOW)
+    assert book.remembered == {"uid-1": "p"}
+    book.see(SecretGone(A, PULL, 21), now=NOW)
+    assert book.remembered == {}
 
 
 # what became of a write
@@ -303,6 +315,34 @@ def test_a_failure_is_shown_until_the_write_works() -> None:
     assert line_of(book) == (State.FAILED, "Invalid")
     repair(book, None, 20)
     assert line_of(book) == (State.IN_SYNC, "")
+
+
+def test_a_failure_that_was_overtaken_is_forgotten() -> None:
+    there = written(resolved())
+    book = listed(resolved(None, source(HUB_REGISTRY)), found=[changed(there, content=b"{}")])
+    book.failed(the_plan(book), Failure("Conflict", "somebody was faster"))
+    assert book.see(told(there, 20), now=NOW) == []
+    book.see(told(changed(there, content=b"{}"), 21), now=NOW)
+    assert line_of(book) == (State.PENDING, "")
+
+
+def test_after_contact_is_back_failures_are_forgotten() -> None:
+    book = listed(resolved())
+    book.failed(the_plan(book), Failure("Transient", "no connection"))
+    book.forgive()
+    book.look(A, now=NOW)
+    assert line_of(book) == (State.PENDING, "")
+
+
+def test_what_waits_for_its_policys_edit_to_be_admitted_is_looked_at_when_it_is() -> None:
+    book = listed(resolved())
+    name = PolicyName("p")
+    assert book.judge(frozenset(), frozenset(), {}) == {A}
+    assert book.look(A, now=NOW) == []
+    assert book.growth() == {name: 1}
+    assert book.judge(frozenset(), frozenset(), {name: 1}) == {A}
+    assert book.look(A, now=NOW) == URGENT
+    assert book.growth() == {}
 
 
 def test_a_404_to_an_update_makes_a_create_due() -> None:
@@ -376,6 +416,7 @@ def test_a_forbidden_name_fails_and_other_names_go_on() -> None:
     assert book.picture_is_whole
     book.see(SecretsReplaced(forbidden, (), 30), now=NOW)
     assert book.synced
+    assert book.forbidden == {}
     assert line_of(book, name="second") == (State.PENDING, "")
 
 

@@ -77,6 +77,7 @@ def picture(observed: Observed) -> tuple[object, ...]:
         ([seen(12, b"answer"), SecretsReplaced(PULL, (), 14)], None),
         ([seen(12), SecretGone(A, PULL, 13), SecretsReplaced(PULL, ((A, secret(12)),), 12)], None),
         ([seen(12), SecretGone(A, PULL, 13), SecretsReplaced(PULL, ((A, secret(12)),), 12), seen(12)], None),
+        ([seen(5), SecretGone(A, PULL, 14), SecretsReplaced(PULL, ((A, secret(5)),), 10), seen(12)], None),
         ([seen(12, b"lost"), SecretsReplaced(PULL, ((A, secret(3, b"restored")),), 4, reset=True)], b"restored"),
         ([seen(12), SecretGone(A, PULL, 13), SecretsReplaced(PULL, (), 4, reset=True), seen(5, b"new")], b"new"),
     ],

@@ -86,6 +86,11 @@ def test_without_expiry_there_is_no_expires_at() -> None:
     assert "imps-multi.io/expires-at" not in texts(metadata_of(written(resolved()))["annotations"])
 
 
+def test_the_expiry_of_an_entry_that_lost_to_another_source_does_not_count() -> None:
+    first, second = source(HUB_REGISTRY), source(HUB_REGISTRY, name="two", password="other", expires_in=HOUR)
+    assert "imps-multi.io/expires-at" not in texts(metadata_of(written(resolved(None, first, second)))["annotations"])
+
+
 def test_what_was_written_is_what_a_kubelet_reads() -> None:
     auth = json.loads(content_of(written(resolved())))["auths"][HUB_REGISTRY]
     assert b64decode(auth["auth"]) == b"user:secret-1"
@@ -465,6 +470,13 @@ def test_a_younger_policy_keeps_the_target_that_names_it() -> None:
     bench = Bench(world(resolved(policy("old", created=1.0)), young), found=written(young))
     assert bench.needed().write is None
     assert bench.lines()["old"].state is State.CONFLICT
+
+
+def test_a_target_that_lost_the_name_of_its_policy_stays_with_the_policy_that_had_it() -> None:
+    young = resolved(policy("young", created=2.0))
+    nameless = changed(written(young), annotations={"imps-multi.io/policy": None})
+    bench = Bench(world(resolved(policy("old", created=1.0)), young), found=nameless, remembered={"uid-1": "young"})
+    assert texts(metadata_of(settled(bench) or {})["annotations"])["imps-multi.io/policy"] == "young"
 
 
 @pytest.mark.parametrize("standing", [Standing.INVALID, Standing.VALID])
