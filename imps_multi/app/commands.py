@@ -15,6 +15,7 @@ import anyio
 import structlog
 
 from imps_multi.app.assembly import Assembly
+from imps_multi.app.garbage import calm_collector
 from imps_multi.app.planning import collect
 from imps_multi.app.reloading import keep_reloading
 from imps_multi.app.requests import handlers, take_up_stored
@@ -132,6 +133,7 @@ def _start(config: Path, serve_it: Callable[[Loaded], Awaitable[int]], *, lock: 
     held: AbstractContextManager[object] = StateLock(state_root(loaded.configuration)) if lock else nullcontext()
     try:
         with held:
+            calm_collector()
             return run_on_loop(lambda: serve_it(loaded))
     except (InvalidConfiguration, StateRefused, AddressError) as error:
         return _refuse(error)
