@@ -14,9 +14,11 @@ from aiohttp.abc import AbstractResolver
 from aiohttp.client_proto import ResponseHandler
 
 from imps_multi.kube.gate import Gate
+from imps_multi.kube.handler import Handler
 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
 KEEPALIVE_IDLE: Final = 10
@@ -44,24 +46,6 @@ def open_socket(
     return made
 
 
-class _Abrupt(ResponseHandler):
-    """A connection that is dropped when it is closed.
-
-    Closing TLS in order means waiting for the peer, up to 30 s for one that is gone, in a transport that nobody can
-    reach any more; such leftovers keep uvloop from closing.
-    """
-
-    def close(self) -> None:
-        """Begin to close in order, and do not wait for it.
-
-        Not aborted at once: this may be called from inside uvloop's own reading, which then writes to what is closed.
-        """
-        transport = self.transport
-        super().close()
-        if transport is not None:
-            self._loop.call_soon(transport.abort)
-
-
 class Connector(aiohttp.TCPConnector):
     """The pool of one cluster, without a limit: the actor has one. ``gate`` None opens at once, for probes."""
 
@@ -75,8 +59,12 @@ class Connector(aiohttp.TCPConnector):
         )
         self._gate = gate
         self._attempts: set[asyncio.Task[ResponseHandler]] = set()
-        handler: type[ResponseHandler] = _Abrupt
+        handler: type[ResponseHandler] = Handler
         self._factory = partial(handler, loop=self._loop)
+
+    async def kept(self, request: "ClientRequest") -> "Connection | None":
+        """Return a connection that was kept alive and will do for a request, if there is one."""
+        return await self._get(request.connection_key, [])
 
     async def close(self, *, abort_ssl: bool = False) -> None:
         """Close everything; an attempt that nobody waits for any more gets a moment to end."""

@@ -6,7 +6,6 @@ kubernetes_asyncio's own request path is not used: two thread hops per request f
 and an unchecked status on raw answers.
 """
 
-import asyncio
 import io
 import ssl
 from collections.abc import Awaitable, Callable
@@ -28,6 +27,7 @@ from imps_multi.kube.connector import Connector
 from imps_multi.kube.credentials import CredentialSource, Login
 from imps_multi.kube.exchange import Answer, Exchange, Headers
 from imps_multi.kube.failures import failure, tls_words
+from imps_multi.kube.handler import Whole
 from imps_multi.kube.resolver import Resolver
 from imps_multi.kube.shared import Shared
 from imps_multi.ports import PortError, Reason, Transient, Unauthorized
@@ -98,7 +98,12 @@ class Transport:
         self._connector = self._new_connector()
         self._session = self._new_session(self._connector)
         self._exchange = Exchange(
-            self._connector, connection.server, headers=self._usual_headers(), server_name=connection.server_name
+            self._connector,
+            connection.server,
+            headers=self._usual_headers(),
+            server_name=connection.server_name,
+            connect_within=CONNECT_LIMIT,
+            within=request_timeout,
         )
 
     @property
@@ -183,23 +188,19 @@ class Transport:
         context = await self._tls(call.what, login.certificate)
         if self._session.closed:
             raise Transient(f"{call.what} on {self.server}: the client is closed")
-        answer = None
         try:
-            async with asyncio.timeout(self.request_timeout):
-                answer = await self._exchange.ask(
-                    call.method, call.path, _headers(call, login), call.body, tls=context, connect=CONNECT_LIMIT
-                )
-                self._open.add(answer)
-                self.heard()
-                self._count(str(answer.status), call)
-                if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-                    return await self._body(answer, call, largest)
-                status = await self._status(answer, call)
+            answer = await self._exchange.ask(call.method, call.path, _headers(call, login), call.body, tls=context)
         except FAILURES as error:
-            if answer is None:
-                self._count("<error>", call)
-            raise failure(call.what, self.server, error, answered=answer is not None) from _shown_cause(error)
-        raise refusal(call.what, self.server, status, answer.headers)
+            self._count("<error>", call)
+            raise failure(call.what, self.server, error) from _shown_cause(error)
+        self.heard()
+        self._count(str(answer.status), call)
+        if isinstance(answer, Whole):
+            return answer.body
+        self._open.add(answer)
+        if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            return await self._body(answer, call, largest)
+        raise refusal(call.what, self.server, await self._status(answer, call), answer.headers)
 
     async def _tried(self, call: Call, way: Way, login: Login) -> ClientResponse:
         context = await self._tls(call.what, login.certificate)
