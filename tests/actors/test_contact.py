@@ -181,8 +181,10 @@ async def test_of_two_names_for_one_cluster_the_earlier_in_the_file_keeps_it(sta
         assert all("one" in view.message and view.name in view.message for view in views())
         assert cluster_view(service, "one").state == "Up"
         assert ready(service) == ("False", "PartiallySynced")
+        since = [view.since for view in views()]
         await anyio.sleep(60.0)
         assert len(cluster.writes) == 5
+        assert [view.since for view in views()] == since
 
 
 async def test_when_the_holder_leaves_another_takes_over_within_seconds(stage: Stage) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from imps_multi.model.fleet import BrakeLimits, Safety
 from imps_multi.model.names import UNWANTED_SINCE_ANNOTATION
+from imps_multi.ports import Transient
 from tests.actors.fake_cluster import FakeCluster
 from tests.actors.fakes import minted, policy, static
 from tests.actors.stage import HOUR, Stage, held_ids, ready, settled, spaces, status_of, until
@@ -239,6 +240,21 @@ async def test_nothing_goes_while_a_watch_is_not_synced(stage: Stage, cluster: F
         assert len(cluster.secrets) == 4
         cluster.thaw()
         await until(lambda: len(cluster.secrets) == 1)
+
+
+async def test_nothing_goes_while_a_single_watch_is_broken(stage: Stage, cluster: FakeCluster) -> None:
+    spec: dict[str, Any] = {"spec": {"deletionPolicy": "Immediate"}}
+    stage.hub.put(policy(**spec), policy("second", secret="other"), static())
+    async with stage.running() as service:
+        await settled(service)
+        cluster.watch_error = lambda name: Transient("500", answered=True) if name == "other" else None
+        cluster.cut()
+        await anyio.sleep(10.0)
+        stage.hub.put(policy(**only("team-0000"), **spec))
+        await anyio.sleep(60.0)
+        assert deletes(cluster) == 0
+        cluster.watch_error = lambda _: None
+        await until(lambda: deletes(cluster) == 3, within=40.0)
 
 
 async def test_what_would_remove_more_than_the_limit_is_held_stays_fresh_and_goes_when_approved(stage: Stage) -> None:
