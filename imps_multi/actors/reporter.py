@@ -155,7 +155,7 @@ class Reporter:
             return
         version, began = self._fanout
         up = [report for report in self.reports.values() if report.contact.phase is Phase.UP]
-        if up and all(report.settled >= version for report in up):
+        if up and all(report.settled >= version or report.given_up for report in up):
             self._fanout = None
             self._signals.fanned_out(anyio.current_time() - began)
 

@@ -106,7 +106,9 @@ async def one_pass(loaded: Loaded, *, observe: bool) -> int:
     await assembly.audit.flush()
     for view in status.policies:
         log.info("Policy", name=view.name, targets=view.status.targets.summary, reason=view.status.reason)
-    return exit_code(view.status for view in status.policies) if status.hub.whole else FAILED
+    if not status.hub.whole or status.held:  # what is held may be of a policy that is gone
+        return FAILED
+    return exit_code(view.status for view in status.policies)
 
 
 async def plan(loaded: Loaded) -> PlanResult:
