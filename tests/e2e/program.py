@@ -135,11 +135,12 @@ class Program:
     @property
     def resident(self) -> float:
         """Its resident memory in MB."""
-        resident: int = psutil.Process(self._pid).memory_info().rss
+        resident: int = psutil.Process(self.pid).memory_info().rss
         return resident / 1e6
 
     @property
-    def _pid(self) -> int:
+    def pid(self) -> int:
+        """Its process id."""
         assert self._process is not None
         return self._process.pid
 
@@ -202,14 +203,14 @@ class Program:
         return next(one for one in self.status()["clusters"] if one["name"] == name)
 
     def policy(self, name: str) -> dict[str, Any]:
-        """Return one policy's status."""
-        found: dict[str, Any] = next(one["status"] for one in self.status()["policies"] if one["name"] == name)
-        return found
+        """Return one policy's status; empty where there is no such policy."""
+        shown = self.status()["policies"]
+        return next((one["status"] for one in shown if one["name"] == name), {})
 
     def ready_condition(self, policy: str) -> tuple[str, str]:
-        """Return status and reason of a policy's Ready condition."""
-        ready = next(one for one in self.policy(policy)["conditions"] if one["type"] == "Ready")
-        return ready["status"], ready["reason"]
+        """Return status and reason of a policy's Ready condition; empty ones where there is none."""
+        conditions = self.policy(policy).get("conditions", [])
+        return next(((one["status"], one["reason"]) for one in conditions if one["type"] == "Ready"), ("", ""))
 
     def page(self) -> str:
         """Return /metrics."""
@@ -223,8 +224,8 @@ class Program:
 
     def in_sync(self, policy: str, count: int) -> bool:
         """Say whether a policy has so many targets, and all of them as they should be."""
-        targets = self.policy(policy)["targets"]
-        return bool(targets["inSync"] == targets["desired"] == count)
+        targets = self.policy(policy).get("targets", {})
+        return bool(targets and targets["inSync"] == targets["desired"] == count)
 
     def _get(self, what: str, path: str) -> str:
         url = f"http://127.0.0.1:{self._site.ports[what]}{path}"
