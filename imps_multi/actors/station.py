@@ -3,6 +3,7 @@
 One event loop, no locks; nobody outside the cluster's own tasks touches it. It decides nothing: the book does.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ class Station:
     sending: int = 0
     """How many writes are under way."""
     sending_since: float = 0.0
+    quiet_until: float = -math.inf
+    """Until when the cluster asked to be left alone."""
     adopted_at: float = 0.0
     """The wall-clock time at which the newest world was taken in."""
     contacted: bool = False
@@ -82,6 +85,12 @@ class Station:
                 yield
             finally:
                 self.sending -= 1
+
+    def be_quiet(self, seconds: float) -> None:
+        """Send nothing for so long (Retry-After), and less from then on."""
+        self.quiet_until = max(self.quiet_until, anyio.current_time() + seconds)
+        self.limiter.pause_for(seconds)
+        self.limiter.halve()
 
     def touch(self) -> None:
         """Say that there is something new to report."""

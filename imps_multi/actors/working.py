@@ -37,28 +37,34 @@ log = structlog.get_logger()
 
 
 async def keep_working(here: Station, lost: Lost) -> None:
-    """Work for as long as there is contact."""
+    """Work for as long as there is contact. Leave to send is got first, so that the most urgent key has its use."""
+    leave = False
     while True:
+        if not leave:
+            await here.limiter.take()
         namespace = await here.queue.get()
         try:
-            await work_on(here, namespace, lost)
+            leave = not await work_on(here, namespace, lost)
         finally:
             here.queue.done(namespace)
             here.touch()
 
 
-async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> None:
-    """Make every write that a namespace needs now."""
+async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> bool:
+    """Make every write that a namespace needs now; tell whether there was any. Leave for the first is there."""
     now = here.setting.clock()
     plans = here.book.writes(namespace, now=now)
     if not plans or here.writes_nothing:
         here.queue.forget(namespace)
         here.enqueue(due for due in here.book.look(namespace, now=now) if due.at is not None)
-        return
+        return False
     failed = False
     planned = anyio.current_time()
-    for early in plans:
-        await here.limiter.take()
+    for number, early in enumerate(plans):
+        if number:
+            await here.limiter.take()
+        if anyio.current_time() < here.quiet_until:
+            await anyio.sleep_until(here.quiet_until)
         if here.setting.closing.is_set:
             await anyio.sleep_forever()  # nothing new is begun; whoever ends us says when
         plan: TargetPlan | None = early
@@ -68,6 +74,7 @@ async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> None:
             failed |= not await carry_out(here, plan, lost)
     if not failed:
         here.queue.forget(namespace)
+    return True
 
 
 async def carry_out(here: Station, plan: TargetPlan, lost: Lost) -> bool:
@@ -140,8 +147,7 @@ def _failed(here: Station, plan: TargetPlan, failure: PortError, lost: Lost) -> 
         case Unauthorized():
             lost(failure)
         case Throttled():
-            here.limiter.pause_for(failure.retry_after)
-            here.limiter.halve()
+            here.be_quiet(failure.retry_after)
         case Transient():
             here.limiter.halve()
             here.suspect()

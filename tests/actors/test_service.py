@@ -184,6 +184,18 @@ async def test_a_new_namespace_goes_before_a_refresh_of_thousands(stage: Stage) 
         assert len([one for one in cluster.passwords("ecr.example").values() if one == "token-1"]) > 1000
 
 
+async def test_a_new_namespace_does_not_wait_behind_workers_that_wait_for_the_rate(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(300), requests_per_second=20.0, burst=300)
+    stage.hub.put(policy(sources=("ecr",)), minted())
+    async with stage.running() as service:
+        await settled(service)
+        await service.sync(next(iter(service.world.value.policies)))
+        await anyio.sleep(5.0)
+        assert len(set(cluster.passwords("ecr.example").values())) == 2
+        cluster.add_namespace("team-new")
+        assert await until(lambda: ("team-new", "pull") in cluster.secrets) < 0.15
+
+
 async def test_an_onboarding_time_is_not_counted_from_long_before_the_policy(stage: Stage) -> None:
     cluster = stage.cluster("a", *spaces(3))
     stage.hub.put(policy(), static())
