@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 import anyio
 import structlog
+from msgspec import structs
 
 from imps_multi.model.brake import HeldSet, Wishes
 from imps_multi.model.growth import Expansion
@@ -69,7 +70,10 @@ class Reporter:
 
     def report(self, report: ClusterReport) -> None:
         """Take in how a cluster stands now."""
+        before = self.reports.get(report.settings.name)
         self.reports[report.settings.name] = report
+        if before is not None and _says_nothing_new(before, report):
+            return
         self._told.set(self._told.value + 1)
         self._watch_fanout()
 
@@ -166,6 +170,12 @@ class Reporter:
             if ready is not None and known.get(view.name) != ready:
                 status, reason = ready
                 log.info("Policy changed", policy=view.name, ready=status, reason=reason, message=view.status.reason)
+
+
+def _says_nothing_new(before: ClusterReport, after: ClusterReport) -> bool:
+    """Say whether two reports differ in the time of the last contact at most: that is shown when all is next."""
+    contact = structs.replace(before.contact, last_contact=after.contact.last_contact)
+    return contact == after.contact and structs.replace(before, contact=contact) == after
 
 
 def _ready(conditions: list[Condition]) -> tuple[str, str] | None:

@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from imps_multi.actors.service import Service
+from imps_multi.model.names import ClusterName
 from imps_multi.model.status import ClusterView
 from imps_multi.ports import Forbidden, PortError, Transient
 from imps_multi.runtime.shutdown import StopSignal
@@ -95,6 +96,20 @@ async def test_a_cluster_frozen_at_rest_is_noticed_within_half_a_minute(stage: S
         bad.thaw()
         assert await until(lambda: cluster_view(service, "bad").state == "Up") < 10.0
         assert len(bad.writes) == 5
+
+
+async def test_at_rest_the_last_contact_is_told_to_the_minute_and_nothing_is_computed_for_it(stage: Stage) -> None:
+    stage.cluster("a", *spaces(5))
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        await anyio.sleep(60.0)
+        computed = service.reporter.status.version
+        await anyio.sleep(600.0)
+        assert service.reporter.status.version - computed <= 61
+        contact = service.reporter.reports[ClusterName("a")].contact.last_contact
+        assert contact is not None
+        assert stage.clock() - contact <= 60.0
 
 
 async def test_a_single_failed_probe_does_not_lose_the_contact(stage: Stage) -> None:
