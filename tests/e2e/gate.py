@@ -1,4 +1,4 @@
-"""A TCP port in front of an API server that can be shut, mute or open: what a network does to a cluster.
+"""A TCP port in front of an API server that is mute, open, or loses what it had: what a network does to a cluster.
 
 TLS passes through untouched. Runs on threads; feeds the tests of trouble.
 """
@@ -13,12 +13,13 @@ CHUNK = 1 << 16
 
 
 class Gate:
-    """One port; a context manager. Mute: it accepts and says nothing. Open: it hands bytes to and fro."""
+    """One port; a context manager. Mute at first: it accepts and says nothing. Open: it hands bytes to and fro."""
 
     def __init__(self, port: int) -> None:
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open = False
+        self._age = 0
         self._sockets: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 
@@ -49,6 +50,10 @@ class Gate:
         """Let connections that come from now on through."""
         self._open = True
 
+    def forget(self) -> None:
+        """Lose every connection there is, as a firewall does: nobody is told, and no byte comes through any more."""
+        self._age += 1
+
     def _accept(self) -> None:
         while True:
             try:
@@ -63,14 +68,14 @@ class Gate:
         server = socket.create_connection(("127.0.0.1", self._target))
         self._sockets.append(server)
         for source, sink in ((visitor, server), (server, visitor)):
-            thread = threading.Thread(target=_pump, args=(source, sink), daemon=True)
+            thread = threading.Thread(target=self._pump, args=(source, sink, self._age), daemon=True)
             self._threads.append(thread)
             thread.start()
 
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(CHUNK):
-            sink.sendall(data)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
+    def _pump(self, source: socket.socket, sink: socket.socket, age: int) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(CHUNK):
+                if age == self._age:
+                    sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)

@@ -1,7 +1,9 @@
 """Clusters in trouble of every kind beside a sound one: each degraded alone, and right again without a restart."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -63,7 +65,7 @@ def stage(bring: Callable[..., tuple[RealCluster, ...]], site: Site) -> Iterator
         found = Stage(clusters=clusters, site=site, gate=gate, program=program)
         found.rotate("first")
         found.connect(token="wrong-token")
-        site.configure()
+        site.configure(clusters=fleet())
         for cluster in clusters.values():
             cluster.create_namespaces(TEAMS)
             cluster.authorize(SERVICE, printed_role(site))
@@ -73,6 +75,11 @@ def stage(bring: Callable[..., tuple[RealCluster, ...]], site: Site) -> Iterator
             until(lambda: found.holds(SOUND, "first") and found.holds(FROZEN, "first"), "the sound ones are served")
             figure("process start to two sound clusters served, beside four in trouble", watch.seconds)
             yield found
+
+
+def fleet(**more: object) -> list[dict[str, object]]:
+    impatient = {"contexts": [MUTE], "requestTimeout": "2s"}
+    return [{"kubeconfig": "./fleet.kubeconfig", "contexts": ["*"], "overrides": [impatient], **more}]
 
 
 def state(stage: Stage, name: str) -> tuple[str, str]:
@@ -173,3 +180,17 @@ def test_a_twin_that_leaves_the_configuration_leaves_the_other_alone(stage: Stag
     until(lambda: stage.program.ready_condition("everyone") == ("True", "AllSynced"), "all is well")
     assert traffic.writes() == []
     assert stage.program.metric("imps_actor_restarts_total") == 0
+
+
+def test_watches_that_die_in_silence_cost_no_extra_write(stage: Stage) -> None:
+    """Every connection is lost on the way; what is written after that over new ones comes back on no watch."""
+    cluster = stage.clusters[MUTE]
+    until(lambda: up(stage, MUTE) == 1, "it is up before")
+    with Arrivals(cluster) as arrivals:
+        stage.gate.forget()
+        for password in ("fourth", "fifth"):
+            stage.rotate(password)
+            until(partial(stage.holds, MUTE, password), f"its targets hold the {password}")
+        changed = Counter(namespace for _, _, namespace in arrivals.events)
+    assert changed == dict.fromkeys(TEAMS, 2)
+    assert state(stage, MUTE) == ("Up", "")
