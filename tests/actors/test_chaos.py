@@ -12,7 +12,8 @@ from imps_multi.actors.service import Service
 from imps_multi.model.fleet import BrakeLimits, Safety
 from imps_multi.ports import Transient
 from imps_multi.runtime.shutdown import StopSignal
-from tests.actors.fake_cluster import FakeCluster, Json, docker_config, throttled, unauthorized
+from tests.actors.fake_cluster import FakeCluster, throttled, unauthorized
+from tests.actors.fake_objects import Json, docker_config
 from tests.actors.fakes import minted, policy, static
 from tests.actors.stage import HOUR, Stage, ready, settled, until
 

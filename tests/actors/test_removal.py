@@ -1,4 +1,4 @@
-"""What happens to targets that are no longer wanted: by policy, with timers, under the brake, across restarts."""
+"""What happens to targets that are no longer wanted: by policy, with timers, across restarts."""
 
 from itertools import pairwise
 from typing import Any
@@ -11,7 +11,7 @@ from imps_multi.model.names import UNWANTED_SINCE_ANNOTATION
 from imps_multi.ports import Transient
 from tests.actors.fake_cluster import FakeCluster
 from tests.actors.fakes import minted, policy, static
-from tests.actors.stage import HOUR, Stage, held_ids, ready, settled, spaces, status_of, until
+from tests.actors.stage import HOUR, Stage, ready, settled, spaces, status_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -255,128 +255,6 @@ async def test_nothing_goes_while_a_single_watch_is_broken(stage: Stage, cluster
         assert deletes(cluster) == 0
         cluster.watch_error = lambda _: None
         await until(lambda: deletes(cluster) == 3, within=40.0)
-
-
-async def test_what_would_remove_more_than_the_limit_is_held_stays_fresh_and_goes_when_approved(stage: Stage) -> None:
-    clusters = [stage.cluster(name, *spaces(100)) for name in "abc"]
-    stage.hub.put(policy(sources=("ecr",)), minted())
-    stage.provider.life = 600.0
-    some = {"exclude": ["team-002[0-6]", "team-000?", "team-001?"], "names": ["team-*"]}
-    async with stage.running() as service:
-        await settled(service)
-        stage.hub.put(policy(sources=("ecr",), namespaces=some))
-        await until(lambda: ready(service) == ("False", "DeletionHeld"))
-        [held] = service.braker.held.value
-        assert len(held.members) == 81
-        await anyio.sleep(700.0)
-        for cluster in clusters:
-            assert not marked(cluster)
-            assert set(cluster.passwords("ecr.example").values()) == {f"token-{len(stage.provider.mints)}"}
-        assert held_ids(service) == [held.id]
-        assert not await service.braker.approve("nonsense")
-        assert await service.braker.approve(held.id)
-        await until(lambda: all(len(marked(cluster)) == 27 for cluster in clusters))
-        await settled(service)
-        assert held_ids(service) == []
-
-
-async def test_an_approval_by_annotation_works_also_at_a_start(stage: Stage) -> None:
-    cluster = stage.cluster("a", *spaces(100))
-    stage.hub.put(policy(), static())
-    async with stage.running() as service:
-        await settled(service)
-        stage.hub.put(policy(**only("team-0000")))
-        await until(lambda: held_ids(service))
-        held = held_ids(service)[0]
-    approve: dict[str, Any] = {"annotations": {"imps-multi.io/approve": held}}
-    stage.hub.put(policy(**only("team-0000"), **approve))
-    async with stage.running() as service:
-        await until(lambda: len(marked(cluster)) == 99, within=5.0)
-
-
-async def test_what_joins_a_held_set_is_a_new_hold_and_an_approval_releases_its_members_only(stage: Stage) -> None:
-    cluster = stage.cluster("a", *spaces(100))
-    stage.hub.put(policy(), static())
-    async with stage.running() as service:
-        await settled(service)
-        stage.hub.put(policy(namespaces={"names": ["team-*"], "exclude": ["team-00[0-3]?"]}))
-        await until(lambda: held_ids(service))
-        [first] = held_ids(service)
-        stage.hub.put(policy(namespaces={"names": ["team-*"], "exclude": ["team-00[0-6]?"]}))
-        await until(lambda: held_ids(service) and held_ids(service) != [first])
-        assert await service.braker.approve(first)
-        await until(lambda: len(marked(cluster)) == 40)
-        await settled(service)
-        [held] = service.braker.held.value
-        assert len(held.members) == 30
-
-
-async def test_an_approval_outlives_a_restart(stage: Stage) -> None:
-    cluster = stage.cluster("a", *spaces(100))
-    stage.hub.put(policy(), static())
-    async with stage.running() as service:
-        await settled(service)
-        stage.hub.put(policy(**only("team-0000")))
-        await until(lambda: held_ids(service))
-        [held] = held_ids(service)
-        cluster.go_down()
-        await until(lambda: not held_ids(service))
-        assert await service.braker.approve(held)
-    cluster.thaw()
-    async with stage.running() as service:
-        await until(lambda: len(marked(cluster)) == 99)
-        assert held_ids(service) == []
-
-
-async def test_a_registry_that_every_target_would_lose_is_held_and_stays(stage: Stage) -> None:
-    cluster = stage.cluster("a", *spaces(100))
-    stage.hub.put(policy(sources=("static", "two")), static(), static("two", ghcr_io="g"))
-    async with stage.running() as service:
-        await settled(service)
-        stage.hub.remove("two", kind="Secret")
-        await until(lambda: held_ids(service))
-        await anyio.sleep(600.0)
-        assert len(cluster.passwords("ghcr.io")) == 100
-        await service.braker.approve(held_ids(service)[0])
-        await until(lambda: not cluster.passwords("ghcr.io"))
-        assert len(cluster.passwords("quay.io")) == 100
-
-
-async def test_a_registry_that_few_targets_would_lose_is_let_go(stage: Stage) -> None:
-    cluster = stage.cluster("a", *spaces(8))
-    stage.hub.put(policy(sources=("static", "two")), static(), static("two", ghcr_io="g"))
-    async with stage.running() as service:
-        await settled(service)
-        stage.hub.remove("two", kind="Secret")
-        await until(lambda: not cluster.passwords("ghcr.io"))
-        await settled(service)
-        assert len(cluster.writes) == 16
-
-
-async def test_two_edits_in_a_row_do_not_slip_a_loss_past_the_brake(stage: Stage) -> None:
-    cluster = stage.cluster("a", *spaces(100))
-    stage.hub.put(policy(sources=("static", "two")), static(), static("two", ghcr_io="g"))
-    async with stage.running() as service:
-        await settled(service)
-        await anyio.sleep(10.0)
-        stage.hub.put(policy(sources=("static",)))
-        await until(lambda: len(service.world.value.policies["team"].sources) == 1)  # type: ignore[index]  # its name
-        stage.hub.put(policy(sources=("static",), labels={"x": "y"}))
-        await until(lambda: held_ids(service))
-        await anyio.sleep(60.0)
-        assert len(cluster.passwords("ghcr.io")) == 100
-
-
-async def test_nothing_is_let_go_that_could_not_be_stored(stage: Stage, cluster: FakeCluster) -> None:
-    stage.hub.put(policy(), static())
-    async with stage.running() as service:
-        await settled(service)
-        stage.store.failing = True
-        stage.hub.put(policy(**only("team-0000")))
-        await anyio.sleep(30.0)
-        assert not marked(cluster)
-        stage.store.failing = False
-        await until(lambda: len(marked(cluster)) == 3)
 
 
 async def test_a_cluster_that_leaves_the_configuration_keeps_what_it_has(stage: Stage, cluster: FakeCluster) -> None:

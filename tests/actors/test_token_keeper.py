@@ -1,8 +1,7 @@
 """A token keeper: refreshed in time, never lost, never asked for too often, whatever the clock and the provider do."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -10,84 +9,21 @@ import anyio
 import pytest
 from msgspec import json, structs
 
-from imps_multi.actors.keepers import Keepers
-from imps_multi.actors.service import ALONE
-from imps_multi.actors.token_keeper import Mint, keep_token, load, renew
+from imps_multi.actors.token_keeper import load, renew
 from imps_multi.model.compose import KeeperState
-from imps_multi.model.credential import MintedToken, MintIdentity
+from imps_multi.model.credential import MintedToken
 from imps_multi.ports import Invalid, Section, Throttled, Transient, Unauthorized
-from imps_multi.runtime.latest import Latest
-from imps_multi.runtime.supervisor import Supervisor
-from tests.actors.fakes import LIFE, FakeProvider, FakeStore, RecordingSignals, WallClock
+from tests.actors.fakes import LIFE
+from tests.actors.mint_bench import ONE, Bench, issued
 from tests.actors.stage import HOUR, until
 
 pytestmark = pytest.mark.anyio
-
-ONE = MintIdentity("fake", "one", {"secret": "cloud key"})
-TWO = MintIdentity("fake", "two", {})
-
-
-@dataclass
-class Bench:
-    """One keeper's world."""
-
-    clock: WallClock = field(default_factory=WallClock)
-    store: FakeStore = field(default_factory=FakeStore)
-    signals: RecordingSignals = field(default_factory=RecordingSignals)
-    state: Latest[KeeperState] = field(default_factory=Latest)
-    forced: Latest[int] = field(default_factory=lambda: Latest(0))
-    provider: FakeProvider = field(init=False)
-    draw: float = 0.5
-    enabled: bool = True
-
-    def __post_init__(self) -> None:
-        self.provider = FakeProvider(self.clock)
-
-    @property
-    def mint(self) -> Mint:
-        return Mint(
-            provider=lambda _: self.provider,
-            documented_life=lambda _: LIFE,
-            store=self.store,
-            signals=self.signals,
-            clock=self.clock,
-            rand=lambda: self.draw,
-            enabled=self.enabled,
-        )
-
-    @property
-    def token(self) -> MintedToken | None:
-        return self.state.get(KeeperState()).token
-
-    @property
-    def password(self) -> str:
-        return self.token.password if self.token is not None else ""
-
-    def force(self) -> None:
-        self.forced.set(self.forced.value + 1)
-
-    @asynccontextmanager
-    async def keeping(self, stored: MintedToken | None = None) -> AsyncIterator[None]:
-        """Run the keeper for a while."""
-        async with anyio.create_task_group() as group:
-
-            async def keep() -> None:
-                await keep_token(ONE, self.mint, stored=stored, state=self.state, forced=self.forced)
-
-            group.start_soon(keep)
-            yield
-            group.cancel_scope.cancel()
 
 
 @pytest.fixture
 def bench() -> Bench:
     """A provider that works."""
     return Bench()
-
-
-def issued(bench: Bench, ago: float, life: float = LIFE) -> MintedToken:
-    now = bench.clock()
-    return MintedToken("AWS", "old", now - ago, now - ago + life)
 
 
 @pytest.mark.parametrize("draw", [0.0, 0.5, 1.0])
@@ -327,69 +263,6 @@ async def test_renewing_tells_stores_and_returns(bench: Bench) -> None:
     bench.provider.error = Transient("503")
     failed = await renew(ONE, bench.mint, after)
     assert (failed.token, failed.failure) == (after.token, "503")
-
-
-@asynccontextmanager
-async def keepers(bench: Bench, stored: dict[str, MintedToken] | None = None) -> AsyncIterator[Keepers]:
-    async with _supervisor(bench) as supervisor:
-        yield Keepers(bench.mint, stored or {}, supervisor)
-        for name in list(supervisor.children):
-            await supervisor.stop(name)
-
-
-def _supervisor(bench: Bench) -> Supervisor:
-    def crashed(name: str, _: int, error: Exception) -> None:
-        bench.signals.crashed(name, error)
-
-    return Supervisor(policy=ALONE, rand=lambda: 0.5, on_crash=crashed)
-
-
-async def test_one_keeper_serves_any_number_of_equal_identities(bench: Bench) -> None:
-    async with keepers(bench) as kept:
-        await kept.keep([ONE, ONE, TWO])
-        await until(lambda: all(one.token for one in kept.states().values()))
-        await kept.keep([TWO, ONE])
-        await anyio.sleep(60.0)
-        assert sorted(key for _, key in bench.provider.mints) == ["one", "two"]
-
-
-async def test_an_identity_that_is_not_used_any_more_ends_its_keeper_and_its_stored_token(bench: Bench) -> None:
-    async with keepers(bench) as kept:
-        await kept.keep([ONE, TWO])
-        await until(lambda: bench.store.keys(Section.TOKENS) == {"one", "two"})
-        bench.provider.hanging = True
-        kept.force(["one"])
-        await until(lambda: bench.provider.minting)
-        await kept.keep([TWO])
-        assert kept.states().keys() == {"two"}
-        assert bench.provider.minting == 0
-        assert bench.store.keys(Section.TOKENS) == {"two"}
-        await anyio.sleep(0.4 * LIFE)
-        assert bench.provider.times("one")[-1] < 60.0
-
-
-async def test_stored_tokens_that_nobody_uses_are_taken_away_when_told(bench: Bench) -> None:
-    old = issued(bench, ago=0.0)
-    bench.store.items = {(Section.TOKENS, key): json.encode(old) for key in ("one", "gone")}
-    async with keepers(bench, {"one": old, "gone": old}) as kept:
-        await kept.keep([ONE])
-        assert bench.store.keys(Section.TOKENS) == {"one", "gone"}
-        await kept.forget_stored()
-        assert bench.store.keys(Section.TOKENS) == {"one"}
-    assert bench.provider.mints == []
-
-
-async def test_a_keeper_that_fails_unforeseen_starts_again_with_its_token_and_alone(bench: Bench) -> None:
-    async with keepers(bench) as kept:
-        await kept.keep([ONE, TWO])
-        await until(lambda: all(one.token for one in kept.states().values()))
-        bench.provider.error = RuntimeError("a bug")
-        kept.force(["one"])
-        await until(lambda: bench.signals.crashes)
-        bench.provider.error = None
-        await anyio.sleep(60.0)
-        assert all(one.token for one in kept.states().values())
-        assert {name for name, _ in bench.signals.crashes} == {"credential one"}
 
 
 def test_nothing_that_is_secret_shows() -> None:

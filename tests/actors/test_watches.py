@@ -1,0 +1,86 @@
+"""Watches that end, fall silent or expire: nothing is lost by it and nothing is written for it."""
+
+import anyio
+import pytest
+
+from tests.actors.fakes import minted, policy, static
+from tests.actors.stage import Stage, ready, settled, spaces, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_each_watch_lists_again_every_hour_and_writes_nothing_for_it(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(30))
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        await anyio.sleep(3 * 3600.0 + 600)
+        assert 3 <= cluster.lists("pull") - 1 <= 4
+        assert 3 <= cluster.lists("namespaces") - 1 <= 4
+        assert stage.writes == 30
+
+
+async def test_a_lost_answer_to_a_write_is_settled_by_what_the_watch_shows(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(5))
+    cluster.losing_answers = 3
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        assert ready(service) == ("True", "AllSynced")
+    assert [one.result for one in cluster.writes].count("ok") == 2
+    assert len(cluster.writes) == 5
+
+
+async def test_a_watch_that_fell_silent_causes_no_write_and_drift_is_found_by_the_next_list(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(5))
+    stage.hub.put(policy(sources=("ecr",)), minted())
+    async with stage.running() as service:
+        await settled(service)
+        cluster.fall_silent()
+        await service.sync(next(iter(service.world.value.policies)))
+        await until(lambda: set(cluster.passwords("ecr.example").values()) == {"token-2"})
+        await anyio.sleep(60.0)
+        assert len(cluster.writes) == 10
+        cluster.remove(spaces(5)[0], "pull")
+        await until(lambda: (spaces(5)[0], "pull") in cluster.secrets, within=200.0)
+        assert len(cluster.writes) == 11
+
+
+async def test_an_expired_watch_lists_again_and_writes_nothing(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(5))
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        lists = cluster.lists("pull")
+        cluster.expire()
+        await until(lambda: cluster.lists("pull") == lists + 1)
+        await settled(service)
+        assert len(cluster.writes) == 5
+
+
+async def test_a_server_that_says_gone_at_once_is_not_hammered(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(2))
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        lists = cluster.lists("pull")
+        with anyio.move_on_after(60.0):
+            while True:
+                await until(lambda: cluster.streams, within=40.0)
+                await anyio.sleep(0.01)
+                cluster.expire()
+        assert cluster.lists("pull") - lists < 40
+
+
+async def test_a_stream_closed_by_the_server_goes_on_where_it_was(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(5))
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        lists = cluster.lists("pull"), cluster.lists("namespaces")
+        await anyio.sleep(5.0)
+        cluster.close_streams()
+        cluster.remove(spaces(5)[0], "pull")
+        await until(lambda: (spaces(5)[0], "pull") in cluster.secrets)
+        assert (cluster.lists("pull"), cluster.lists("namespaces")) == lists
+        assert len(cluster.writes) == 6
