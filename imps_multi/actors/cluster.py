@@ -15,8 +15,12 @@ from imps_multi.actors.watching import keep_watching
 from imps_multi.actors.working import keep_working
 from imps_multi.model.report import ClusterReport, Contact, Phase
 from imps_multi.ports import ClusterClient, FleetMember, PortError
+from imps_multi.runtime.keyed_queue import Lane
 
 CLOSE_SECONDS = 1.0
+
+EXPRESS_SHARE = 8
+"""One worker in so many takes nothing but what is urgent: one at least, unless it is the only one."""
 
 log = structlog.get_logger()
 
@@ -73,8 +77,10 @@ async def session(here: Station, lost: Lost) -> None:
     """Run what needs contact: the watches and the workers."""
     async with anyio.create_task_group() as group:
         group.start_soon(keep_watching, here, lost)
-        for _ in range(here.member.settings.max_in_flight):
-            group.start_soon(keep_working, here, lost)
+        workers = here.member.settings.max_in_flight
+        express = min(max(1, workers // EXPRESS_SHARE), workers - 1)
+        for number in range(workers):
+            group.start_soon(keep_working, here, lost, Lane.URGENT if number < express else Lane.ROUTINE)
 
 
 async def follow_world(here: Station) -> None:

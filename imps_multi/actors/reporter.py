@@ -23,8 +23,8 @@ from imps_multi.ports import Clock, FleetMember, Signals
 from imps_multi.runtime.latest import Latest, wait_any
 
 PAUSE_SECONDS = 0.2
-PAUSE_PER_CLUSTER = 0.003
-"""Seconds by which each cluster makes a status rarer: computing it takes the longer, the more there are."""
+PAUSE_PER_CLUSTER = 0.005
+"""With many clusters a status is rarer: computing it takes the longer, the more there are."""
 LONGEST_PAUSE = 1.0
 IDLE_SECONDS = 10.0
 CATCH_UP_SECONDS = 2.0
@@ -140,7 +140,7 @@ class Reporter:
                     reader.take()
             self.compute()
             self.rest.set_if_changed(at_rest(self._world.value, self.facts().reports.values(), self._wishes()))
-            await anyio.sleep(min(PAUSE_SECONDS + PAUSE_PER_CLUSTER * len(self.reports), LONGEST_PAUSE))
+            await anyio.sleep(min(max(PAUSE_SECONDS, PAUSE_PER_CLUSTER * len(self.reports)), LONGEST_PAUSE))
 
     def _begin_fanout(self) -> None:
         """Time the way of a changed credential to its last reachable target."""

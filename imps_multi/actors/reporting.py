@@ -10,8 +10,8 @@ from imps_multi.actors.station import Station
 from imps_multi.model.report import ClusterReport
 
 PAUSE_SECONDS = 0.1
-PAUSE_PER_CLUSTER = 0.001
-"""Seconds by which each cluster of the fleet makes every report rarer, so that all of them together cost the same."""
+PAUSE_PER_CLUSTER = 0.002
+"""In a fleet of many clusters each reports the less often, so that all of them together cost the same."""
 LONGEST_PAUSE = 0.5
 IDLE_SECONDS = 30.0
 """At rest a report comes as often, for the time of the last contact in it."""
@@ -33,7 +33,7 @@ async def keep_reporting(here: Station) -> None:
         for _ in range(here.book.uid_changes - uid_changes):
             here.setting.signals.uid_changed(here.name)
         uid_changes = here.book.uid_changes
-        await anyio.sleep(min(PAUSE_SECONDS + PAUSE_PER_CLUSTER * len(here.setting.stations), LONGEST_PAUSE))
+        await anyio.sleep(min(max(PAUSE_SECONDS, PAUSE_PER_CLUSTER * len(here.setting.stations)), LONGEST_PAUSE))
 
 
 def report(here: Station) -> ClusterReport:

@@ -162,6 +162,7 @@ class Service:
                 root.start("composer", lambda: run_composer(self.hub, keepers, ports.rules, memory, rest, self.world))
                 root.start("braker", self.braker.run)
                 root.start("reporter", self.reporter.run)
+                root.start("places", self.setting.places.run)
                 root.start("fleet", self._fleet)
 
     async def _tell_loaded(self) -> None:

@@ -19,10 +19,15 @@ from imps_multi.model.world import World
 from imps_multi.ports import Clock, Signals
 from imps_multi.runtime.backoff import Rand
 from imps_multi.runtime.latest import Latest
+from imps_multi.runtime.places import Places
 from imps_multi.runtime.shutdown import InFlight, StopSignal
 
 if TYPE_CHECKING:
     from imps_multi.actors.station import Station
+
+ROUTINE_AT_ONCE = 128
+"""Routine writes under way at once: enough to keep the loop busy, little enough to be through in a moment."""
+ROUTINE_HOLD_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +58,8 @@ class Setting:
     rand: Rand
     stations: dict[ClusterName, "Station"] = field(default_factory=dict)
     """The stations of the clusters that run now; only looked at from outside, by ``plan``."""
+    places: Places = field(default_factory=lambda: Places(ROUTINE_AT_ONCE, hold=ROUTINE_HOLD_SECONDS))
+    """For routine writes of the whole fleet."""
     in_flight: InFlight = field(default_factory=InFlight)
     closing: StopSignal = field(default_factory=StopSignal)
     """Set when no new write may begin."""

@@ -22,7 +22,8 @@ from imps_multi.runtime.keyed_queue import KeyedQueue, Lane
 from imps_multi.runtime.latest import Latest
 from imps_multi.runtime.token_bucket import RateLimiter, TokenBucket
 
-LOOKS_PER_BREATH = 64
+LOOKS_PER_BREATH = 8
+"""Few, since all clusters take up a new world in the same moment."""
 FURTHEST_ALARM = 300.0
 RETRY = Backoff(initial=0.25, factor=2.0, cap=60.0, jitter=0.3)
 

@@ -4,6 +4,8 @@ Each write is tried once; the queue's backoff is the only retry. The answer is f
 watch event which follows changes nothing. Cancelled inside a write, its outcome is unknown, and the next list shows it.
 """
 
+from contextlib import AbstractAsyncContextManager, nullcontext
+
 import anyio
 import structlog
 from msgspec import structs
@@ -28,6 +30,7 @@ from imps_multi.ports import (
     WriteRecord,
     Written,
 )
+from imps_multi.runtime.keyed_queue import Lane
 
 SLOW_SECONDS = 1.0
 STALE_SECONDS = 0.05
@@ -36,18 +39,27 @@ STALE_SECONDS = 0.05
 log = structlog.get_logger()
 
 
-async def keep_working(here: Station, lost: Lost) -> None:
-    """Work for as long as there is contact. Leave to send is got first, so that the most urgent key has its use."""
+async def keep_working(here: Station, lost: Lost, least: Lane = Lane.ROUTINE) -> None:
+    """Work for as long as there is contact, on what is in that lane or a higher one.
+
+    Leave to send is got first, so that the most urgent key has its use. Routine work needs one of the fleet's places as
+    well, so that a new namespace does not wait for a whole refresh.
+    """
     leave = False
     while True:
         if not leave:
             await here.limiter.take()
-        namespace = await here.queue.get()
+        taken = await here.queue.take(least)
         try:
-            leave = not await work_on(here, namespace, lost)
+            async with _place(here, taken.lane):
+                leave = not await work_on(here, taken.key, lost)
         finally:
-            here.queue.done(namespace)
+            here.queue.done(taken.key)
             here.touch()
+
+
+def _place(here: Station, lane: Lane) -> AbstractAsyncContextManager[None]:
+    return nullcontext() if lane is Lane.URGENT else here.setting.places.place()
 
 
 async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> bool:

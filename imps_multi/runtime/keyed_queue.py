@@ -28,7 +28,7 @@ class KeyedQueue(Generic[K]):
 
     Times are those of `anyio.current_time()`. `on_take` is told of every key that comes up, for metrics; it must not
     raise. A waiting worker costs one event; of all that wait, one keeps the time of the next delayed key, and an `add`
-    wakes at most one.
+    wakes at most one. Workers that take urgent keys only are woken where no other waits, and keep no time.
     """
 
     def __init__(self, *, backoff: Backoff, rand: Rand, on_take: Callable[[Taken[K]], None] | None = None) -> None:
@@ -36,6 +36,7 @@ class KeyedQueue(Generic[K]):
         self._on_take = on_take
         self._closed = False
         self._sleepers: OrderedDict[anyio.Event, None] = OrderedDict()  # wait for a call
+        self._express: OrderedDict[anyio.Event, None] = OrderedDict()  # wait for an urgent key alone
         self._timekeeper: anyio.Event | None = None  # waits for a call or for the alarm
         self._alarm = math.inf
         self._idle: anyio.Event | None = None
@@ -92,12 +93,20 @@ class KeyedQueue(Generic[K]):
         Raises:
             QueueClosedError: the queue was closed, before or meanwhile.
         """
+        return (await self.take()).key
+
+    async def take(self, least: Lane = Lane.ROUTINE) -> Taken[K]:
+        """Take the next key as `get` does, with its lane; or leave to others what is in a lower lane than `least`.
+
+        Raises:
+            QueueClosedError: as `get`.
+        """
         await checkpoint()
-        while (taken := self._take()) is None:
-            await self._wait()
+        while (taken := self._take(least)) is None:
+            await (self._wait() if least is Lane.ROUTINE else self._wait_for_call(self._express))
         if self._on_take is not None:
             self._on_take(taken)
-        return taken.key
+        return taken
 
     def done(self, key: K) -> None:
         """End the work on a key; what was asked for it meanwhile is queued.
@@ -121,39 +130,48 @@ class KeyedQueue(Generic[K]):
     def close(self) -> None:
         """Give out nothing more; what is in flight may still end. Adding does no harm, and has no effect."""
         self._closed = True
-        while self._sleepers:
-            self._wake_sleeper()
+        for sleepers in (self._sleepers, self._express):
+            while sleepers:
+                _wake_first(sleepers)
         self._wake_timekeeper()
         self._tell_idle(anyio.current_time())
 
-    def _take(self) -> Taken[K] | None:
+    def _take(self, least: Lane) -> Taken[K] | None:
         if self._closed:
             raise QueueClosedError
         now = anyio.current_time()
-        taken = self._schedule.pop(now=now)
+        taken = self._schedule.pop(now=now, least=least)
         if taken is not None:
             self._call_one(now)  # for the next key, or as the next timekeeper
         return taken
 
     async def _wait(self) -> None:
-        me = anyio.Event()
         alarm = self._schedule.next_time() if self._timekeeper is None else None
+        if alarm is None:
+            await self._wait_for_call(self._sleepers)
+            return
+        me = anyio.Event()
+        self._timekeeper, self._alarm = me, alarm
         try:
-            if alarm is None:
-                self._sleepers[me] = None
+            with anyio.CancelScope(deadline=alarm):
                 await me.wait()
-            else:
-                self._timekeeper, self._alarm = me, alarm
-                with anyio.CancelScope(deadline=alarm):
-                    await me.wait()
         except BaseException:
             self._leave(me)
             self._call_one(anyio.current_time())  # the call that reached us, or would have, is for another
             raise
         self._leave(me)
 
+    async def _wait_for_call(self, sleepers: OrderedDict[anyio.Event, None]) -> None:
+        me = anyio.Event()
+        sleepers[me] = None
+        try:
+            await me.wait()
+        except BaseException:
+            sleepers.pop(me, None)
+            self._call_one(anyio.current_time())  # as above
+            raise
+
     def _leave(self, me: anyio.Event) -> None:
-        self._sleepers.pop(me, None)
         if self._timekeeper is me:
             self._timekeeper, self._alarm = None, math.inf
 
@@ -163,9 +181,12 @@ class KeyedQueue(Generic[K]):
         if due is None:
             return
         if self._sleepers and (due <= now or self._timekeeper is None):
-            self._wake_sleeper()
-        elif due <= now or due < self._alarm:
-            self._wake_timekeeper()
+            _wake_first(self._sleepers)
+        elif self._timekeeper is not None:
+            if due <= now or due < self._alarm:
+                self._wake_timekeeper()
+        elif self._express and self._schedule.ready(now=now, least=Lane.URGENT):
+            _wake_first(self._express)
 
     def _tell_idle(self, now: float) -> None:
         if self._idle is not None and self._is_idle(now):
@@ -175,11 +196,12 @@ class KeyedQueue(Generic[K]):
     def _is_idle(self, now: float) -> bool:
         return not self._schedule.in_flight and (self._closed or not self._schedule.ready(now=now))
 
-    def _wake_sleeper(self) -> None:
-        event, _ = self._sleepers.popitem(last=False)
-        event.set()
-
     def _wake_timekeeper(self) -> None:
         if self._timekeeper is not None:
             self._timekeeper.set()
             self._leave(self._timekeeper)
+
+
+def _wake_first(sleepers: OrderedDict[anyio.Event, None]) -> None:
+    event, _ = sleepers.popitem(last=False)
+    event.set()

@@ -133,11 +133,11 @@ class Schedule(Generic[K]):
         self._unlist(key, wish)
         return True
 
-    def pop(self, *, now: float) -> Taken[K] | None:
-        """Take the next key that is due, if any: it is in flight until `done`."""
+    def pop(self, *, now: float, least: Lane = Lane.ROUTINE) -> Taken[K] | None:
+        """Take the next key that is due in that lane or a higher one, if any: it is in flight until `done`."""
         self._promote(now)
         for lane in (Lane.URGENT, Lane.ROUTINE):
-            if self._ready[lane]:
+            if lane >= least and self._ready[lane]:
                 key, _ = self._ready[lane].popitem(last=False)
                 self._flights[key] = _Flight(lane)
                 return Taken(key, lane, now - self._wishes.pop(key).at)
@@ -166,10 +166,10 @@ class Schedule(Generic[K]):
         """The number of keys that were taken and are not done."""
         return len(self._flights)
 
-    def ready(self, *, now: float) -> bool:
-        """Tell whether there is a key to take."""
+    def ready(self, *, now: float, least: Lane = Lane.ROUTINE) -> bool:
+        """Tell whether there is a key to take, in that lane or a higher one."""
         self._promote(now)
-        return any(self._ready.values())
+        return any(keys for lane, keys in self._ready.items() if lane >= least)
 
     def counts(self, *, now: float) -> Counts:
         """Return the depth of each lane and the totals."""

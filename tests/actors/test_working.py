@@ -1,7 +1,7 @@
 """The workers of one cluster, without time: what each answer to a write leads to."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
@@ -217,3 +217,23 @@ async def test_a_plan_is_made_again_when_the_worker_gets_its_key(bench: Bench) -
         here.book.see(bench.cluster.picture(WatchSecrets(SecretName("pull"))), now=1.0)
         await bench.turn(here)
     assert bench.cluster.writes == []
+
+
+async def test_only_routine_work_waits_for_a_place(bench: Bench) -> None:
+    async with bench.working() as here, AsyncExitStack() as others:
+        while here.setting.places.free:
+            await others.enter_async_context(here.setting.places.place())
+        async with anyio.create_task_group() as group:
+            group.start_soon(keep_working, here, bench.lost.append)
+            await anyio.wait_all_tasks_blocked()
+            assert [one.operation for one in bench.signals.writes] == ["create"]
+            del bench.cluster.secrets[SPACE, "pull"]
+            here.book.observed.forget(SecretName("pull"))
+            here.book.see(bench.cluster.picture(WatchSecrets(SecretName("pull"))), now=1.0)
+            here.queue.add(SPACE)
+            await anyio.wait_all_tasks_blocked()
+            assert len(bench.signals.writes) == 1
+            await others.aclose()
+            await anyio.wait_all_tasks_blocked()
+            assert len(bench.signals.writes) == 2
+            group.cancel_scope.cancel()

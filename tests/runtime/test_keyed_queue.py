@@ -309,3 +309,89 @@ async def test_an_idle_queue_may_hold_delayed_keys() -> None:
             await wait_all_tasks_blocked()
             assert keys.discard("a")
     assert keys.counts().delayed == len(keys) == 1
+
+
+async def test_a_worker_for_urgent_keys_leaves_the_others_alone() -> None:
+    keys = queue()
+    took: list[Taken[str]] = []
+
+    async def express() -> None:
+        while True:
+            taken = await keys.take(Lane.URGENT)
+            took.append(taken)
+            keys.done(taken.key)
+
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            group.start_soon(express)
+            await wait_all_tasks_blocked()
+            keys.add("routine")
+            await wait_all_tasks_blocked()
+            assert took == []
+            keys.add("urgent", lane=Lane.URGENT)
+            keys.add("routine", lane=Lane.URGENT)
+            await keys.wait_idle()
+            group.cancel_scope.cancel()
+    assert {(taken.key, taken.lane) for taken in took} == {("urgent", Lane.URGENT), ("routine", Lane.URGENT)}
+
+
+async def test_an_urgent_key_finds_the_worker_for_it_while_all_others_are_at_work() -> None:
+    keys = queue()
+    took: list[str] = []
+
+    async def busy() -> None:
+        await keys.get()
+        await anyio.sleep_forever()
+
+    async def express() -> None:
+        took.append((await keys.take(Lane.URGENT)).key)
+
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            keys.add("a")
+            keys.add("b")
+            group.start_soon(busy)
+            group.start_soon(busy)
+            group.start_soon(express)
+            await wait_all_tasks_blocked()
+            keys.add("c")
+            keys.add("d", lane=Lane.URGENT)
+            await wait_all_tasks_blocked()
+            assert took == ["d"]
+            group.cancel_scope.cancel()
+    assert len(keys) == 1
+
+
+async def test_a_cancelled_worker_for_urgent_keys_passes_the_call_on() -> None:
+    keys = queue()
+    took: list[str] = []
+
+    async def express() -> None:
+        took.append((await keys.take(Lane.URGENT)).key)
+
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            async with anyio.create_task_group() as first:
+                first.start_soon(express)
+                await wait_all_tasks_blocked()
+                group.start_soon(express)
+                await wait_all_tasks_blocked()
+                keys.add("a", lane=Lane.URGENT)
+                first.cancel_scope.cancel()
+            await wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+    assert took == ["a"]
+
+
+async def test_closing_sends_home_those_who_wait_for_urgent_keys() -> None:
+    keys = queue()
+
+    async def express() -> None:
+        with pytest.raises(QueueClosedError):
+            await keys.take(Lane.URGENT)
+
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            group.start_soon(express)
+            await wait_all_tasks_blocked()
+            keys.close()
