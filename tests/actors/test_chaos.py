@@ -227,10 +227,35 @@ def fail_store(chaos: Chaos) -> None:
 
 
 ACTIONS: list[Action] = [
-    go_down, freeze, refuse_login, throttle, thaw, thaw, thaw, cut, expire, fall_silent, lose_answers, slow_down,
-    fail_writes, forbid, edit, strip, delete, plant, unplant, end_namespace, add_namespace, change_source,
-    change_selection, spoil_hub, mend_hub, fail_registry, hang_registry, fail_store,
-]  # fmt: skip
+    go_down,
+    freeze,
+    refuse_login,
+    throttle,
+    thaw,
+    thaw,
+    thaw,
+    cut,
+    expire,
+    fall_silent,
+    lose_answers,
+    slow_down,
+    fail_writes,
+    forbid,
+    edit,
+    strip,
+    delete,
+    plant,
+    unplant,
+    end_namespace,
+    add_namespace,
+    change_source,
+    change_selection,
+    spoil_hub,
+    mend_hub,
+    fail_registry,
+    hang_registry,
+    fail_store,
+]
 
 
 async def live(chaos: Chaos, steps: int) -> None:
