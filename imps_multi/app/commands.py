@@ -15,7 +15,7 @@ import anyio
 import structlog
 
 from imps_multi.app.assembly import Assembly
-from imps_multi.app.garbage import calm_collector
+from imps_multi.app.garbage import calm_collector, keep_giving_back
 from imps_multi.app.planning import collect
 from imps_multi.app.reloading import keep_reloading
 from imps_multi.app.requests import handlers, take_up_stored
@@ -80,6 +80,7 @@ async def serve(loaded: Loaded, *, observe: bool, stop: StopSignal | None = None
         outer.start_soon(assembly.audit.run)
         outer.start_soon(probe.run)
         outer.start_soon(keep_reloading, assembly)
+        outer.start_soon(keep_giving_back)
         if not observe:
             await outer.start(serve_control, assembly.state_root, handlers(service))
             outer.start_soon(take_up_stored, assembly.state_root, service)  # it waits for the service to have loaded
