@@ -145,7 +145,10 @@ def _build() -> Any:
     from aiobotocore.config import AioConfig
     from aiobotocore.session import get_session
 
+    from imps_multi.registries.aws_data import LeanFiles
+
     session = get_session()
+    session.get_component("data_loader").file_loader = LeanFiles()
     session.user_agent_extra += f" imps-multi/{__version__}"
     # As the session's default it also binds the calls that botocore makes for the process's own identity.
     session.set_default_client_config(
