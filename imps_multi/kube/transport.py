@@ -6,6 +6,7 @@ kubernetes_asyncio's own request path is not used: two thread hops per request f
 and an unchecked status on raw answers.
 """
 
+import asyncio
 import io
 import ssl
 from collections.abc import Awaitable, Callable
@@ -89,7 +90,8 @@ class Transport:
         self._credentials = credentials
         self._shared = shared
         self.request_timeout = request_timeout
-        self.last_byte_at = anyio.current_time()
+        self._now = asyncio.get_running_loop().time  # what anyio.current_time comes to, at a tenth of the cost
+        self.last_byte_at = self._now()
         self._limits = ClientTimeout(total=request_timeout, sock_connect=CONNECT_LIMIT)
         self._host = URL(connection.server).authority
         self._shown: Login | None = None
@@ -151,7 +153,7 @@ class Transport:
 
     def heard(self) -> None:
         """Note that a byte came."""
-        self.last_byte_at = anyio.current_time()
+        self.last_byte_at = self._now()
 
     def let_go(self, response: ClientResponse | Answer) -> None:
         """Give the connection back for the next request, or drop it where the answer was not read to its end."""

@@ -246,7 +246,10 @@ class Book:
         self._past.note(where, before, after, self.view.hubs)
         self._past.give_away(after, self.view.hubs)
         known = self.observed.secret(plan.name, plan.namespace)
-        spoilt = not stands and known is not None and not same_secret(known, after) and self._follow(where, now)
+        same = known is not None and same_secret(known, after)
+        if same and not stands and plan.namespace not in self.writing:
+            return []  # the watch was first, and left nothing to do
+        spoilt = not (stands or same) and known is not None and self._follow(where, now)
         return self.look(plan.namespace, now=now, urgent=spoilt)
 
     def gone(self, plan: TargetPlan, *, now: float) -> list[Due]:

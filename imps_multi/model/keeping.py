@@ -4,7 +4,7 @@ Pure. A rotation is one update in place; a registry goes only by the brake's wor
 left alone until a known entry in it grows old. Called by ``plan``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from msgspec import Struct, structs
 
@@ -39,7 +39,7 @@ class Content(Struct, frozen=True):
 
 
 def keep(
-    desk: Desk, sight: Sight, holder: Candidate, rivals: Iterable[Candidate] = (), *, desired: bool = True
+    desk: Desk, sight: Sight, holder: Candidate, rivals: Collection[Candidate] = (), *, desired: bool = True
 ) -> TargetPlan:
     """Plan a target of a policy that keeps it; not ``desired`` is one of a policy that may take nothing away now."""
     content = _content(desk, sight, holder)
@@ -63,7 +63,7 @@ def keep(
 
 
 def hand_over(
-    desk: Desk, sight: Sight, previous: PolicyName, heir: Candidate, rivals: Iterable[Candidate]
+    desk: Desk, sight: Sight, previous: PolicyName, heir: Candidate, rivals: Collection[Candidate]
 ) -> TargetPlan:
     """Give a target to another policy that wants it, in place; what gets lost by that counts for the brake."""
     former = desk.view.policies.get(previous)

@@ -3,7 +3,7 @@
 Pure. ``plan`` decides whose a target is; ``keeping`` and ``removing`` what it needs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec import Struct, structs
 
@@ -75,8 +75,10 @@ def idle_line(claimant: Candidate) -> Line:
     return Line(claimant.policy.name, State.PENDING, reason="Suspended", message="suspended, and not there yet")
 
 
-def rival_lines(rivals: Iterable[Candidate], winner: Candidate) -> tuple[Line, ...]:
+def rival_lines(rivals: Collection[Candidate], winner: Candidate) -> tuple[Line, ...]:
     """Return the lines of policies that want what another one has."""
+    if not rivals:
+        return ()
     why = f"policy {winner.policy.name} has this Secret name here"
     return tuple(Line(rival.policy.name, State.CONFLICT, reason="Conflict", message=why) for rival in rivals)
 

@@ -86,7 +86,7 @@ class Instruments:
             registry=registry,
             buckets=_WAITED,
         ).labels(*QUEUE)
-        self._hosts: dict[str, set[tuple[str, str]]] = {}
+        self._hosts: dict[str, dict[tuple[str, str], Counter]] = {}
         self._clusters: set[str] = set()
         self._children: dict[tuple[str, str, str], Counter] = {}
         self.know_provider("ecr")
@@ -155,8 +155,11 @@ class Instruments:
 
     def requested(self, code: str, method: str, host: str) -> None:
         """Count a request."""
-        self._hosts.setdefault(host, set()).add((code, method))
-        self._requests.labels(code, method, host).inc()
+        children = self._hosts.setdefault(host, {})
+        child = children.get((code, method))
+        if child is None:
+            child = children[code, method] = self._requests.labels(code, method, host)
+        child.inc()
 
     def fanned_out(self, seconds: float) -> None:
         """Take in how long a change of a source took to get everywhere."""

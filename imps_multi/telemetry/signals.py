@@ -3,6 +3,8 @@
 Implements ``ports.Signals``. Never blocks, never raises; decides only how loudly a thing is said.
 """
 
+import logging
+
 import structlog
 
 from imps_multi.model.names import ClusterName
@@ -24,6 +26,7 @@ class ServiceSignals:
     def __init__(self, metrics: Metrics, audit: AuditLog) -> None:
         self._metrics = metrics.instruments
         self._audit = audit
+        self._tells_all = log.is_enabled_for(logging.DEBUG)
         self._said: dict[tuple[str, str], float] = {}
         self._unsaid: dict[tuple[str, str], int] = {}
 
@@ -31,10 +34,10 @@ class ServiceSignals:
         """Count, audit and log a write."""
         self._metrics.write(record.cluster, record.operation, record.result)
         self._audit.write(record)
-        if record.result in USUAL:
-            log.debug("Secret written", **_fields(record))
-        else:
+        if record.result not in USUAL:
             self._warn(record)
+        elif self._tells_all:
+            log.debug("Secret written", **_fields(record))
 
     def onboarded(self, seconds: float) -> None:
         """Take in how long a namespace waited for its first target."""
