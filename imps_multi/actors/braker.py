@@ -4,7 +4,7 @@ Owns the ledger; what it lets go, holds and has approved is stored before the ve
 every synced cluster has said what it wishes under the newest world, so that one edit is judged as one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import anyio
 import structlog
@@ -21,6 +21,7 @@ from imps_multi.runtime.latest import Latest, wait_any
 
 RECHECK_SECONDS = 60.0
 STORE_AGAIN_SECONDS = 5.0
+COUNT_AGAIN_SECONDS = 0.05
 GATHER_SECONDS = 0.02
 ITEM = "ledger"
 
@@ -30,11 +31,21 @@ log = structlog.get_logger()
 class Braker:
     """The brake's actor. ``wish`` is told by the clusters; ``verdict`` and ``held`` are read by all."""
 
-    def __init__(self, *, store: StateStore, safety: Latest[Safety], world: Latest[World], clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        store: StateStore,
+        safety: Latest[Safety],
+        world: Latest[World],
+        clock: Clock,
+        counted: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """``counted`` says whether every cluster was looked at, or cannot be: an edit's targets are all known then."""
         self._store = store
         self._safety = safety
         self._world = world
         self._clock = clock
+        self._counted = counted
         self._wishes: dict[ClusterName, Wishes] = {}
         self._told: Latest[int] = Latest(0)
         self._ledger = Ledger()
@@ -42,7 +53,8 @@ class Braker:
         self._judged = (-1, -1)
         self._saving = anyio.Lock()
         self._unkept = False
-        self.verdict: Latest[Verdict] = Latest(Verdict())
+        unlimited = not safety.value.max_new_targets
+        self.verdict: Latest[Verdict] = Latest(Verdict(admitted=None if unlimited else {}))
         self.held: Latest[tuple[HeldSet, ...]] = Latest(())
         self.expansions: Latest[tuple[Expansion, ...]] = Latest(())
 
@@ -83,7 +95,7 @@ class Braker:
         self._ledger, self._growth = await load_ledger(self._store)
         readers = (self._told.reader(), self._safety.reader(), self._world.reader())
         while True:
-            with anyio.move_on_after(STORE_AGAIN_SECONDS if self._unkept else RECHECK_SECONDS):
+            with anyio.move_on_after(self._patience()):
                 await wait_any(*readers)
             await anyio.sleep(GATHER_SECONDS)
             for reader in readers:
@@ -91,19 +103,27 @@ class Braker:
                     reader.take()
             heard = (self._told.version, self._world.version)
             if self._complete():
-                await self._judge()
-                self._judged = heard
+                counted = self._counted() or not self._safety.value.max_new_targets
+                await self._judge(counted=counted)
+                self._judged = heard if counted else (-1, -1)
             await self._approve_from_hub()
+
+    def _patience(self) -> float:
+        if self._judged == (-1, -1) and self._safety.value.max_new_targets:
+            return COUNT_AGAIN_SECONDS
+        return STORE_AGAIN_SECONDS if self._unkept else RECHECK_SECONDS
 
     def _complete(self) -> bool:
         version = self._world.value.version
         return all(wishes.version == version for wishes in self._wishes.values())
 
-    async def _judge(self) -> None:
+    async def _judge(self, *, counted: bool) -> None:
         now, safety = self._clock(), self._safety.value
         said, limit = list(self._wishes.values()), safety.max_new_targets
         judgement = judge(said, self._ledger, safety, now=now)
-        growth, expansions = judge_growth(self._world.value, said, self._growth, limit, now=now)
+        growth, expansions = self._growth, self.expansions.value
+        if counted:
+            growth, expansions = judge_growth(self._world.value, said, growth, limit, now=now)
         self._tell(judgement, expansions)
         self.held.set_if_changed(judgement.held)
         self.expansions.set_if_changed(expansions)

@@ -77,6 +77,13 @@ class Reporter:
         self._told.set(self._told.value + 1)
         self._watch_fanout()
 
+    @property
+    def counted(self) -> bool:
+        """Whether every configured cluster was looked at under the newest world, or is away."""
+        version = self._world.value.version
+        reports = [self.reports.get(member.settings.name) for member in self._members.value]
+        return self._world.value.synced and all(report is not None and _counted(report, version) for report in reports)
+
     def forget(self, name: ClusterName) -> None:
         """A cluster left the configuration."""
         self.reports.pop(name, None)
@@ -170,6 +177,10 @@ class Reporter:
             if ready is not None and known.get(view.name) != ready:
                 status, reason = ready
                 log.info("Policy changed", policy=view.name, ready=status, reason=reason, message=view.status.reason)
+
+
+def _counted(report: ClusterReport, version: int) -> bool:
+    return report.contact.phase in (Phase.DEGRADED, Phase.QUARANTINED) or (report.listed and report.looked >= version)
 
 
 def _says_nothing_new(before: ClusterReport, after: ClusterReport) -> bool:

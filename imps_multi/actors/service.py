@@ -72,7 +72,13 @@ class Service:
         self.ports = ports
         self.hub: Latest[HubSnapshot] = Latest()
         self.world: Latest[World] = Latest(World())
-        self.braker = Braker(store=ports.store, safety=ports.safety, world=self.world, clock=ports.clock)
+        self.braker = Braker(
+            store=ports.store,
+            safety=ports.safety,
+            world=self.world,
+            clock=ports.clock,
+            counted=lambda: self.reporter.counted,
+        )
         self.reporter = Reporter(
             hub_id=ports.hub_id,
             hub=self.hub,

@@ -78,6 +78,9 @@ class Planner:
 
     def _to_create(self, winner: Candidate, record: NamespaceRecord, now: float) -> tuple[Line, Wanted | None]:
         name = winner.policy.name
+        admitted = self._desk.gate.admitted
+        if admitted is not None and admitted.get(name) != winner.policy.generation:
+            return Line(name, State.PENDING, reason=EXPANSION_HELD, message="so many new targets need approval"), None
         if winner.resolved.waiting:
             return Line(name, State.PENDING, reason="Waiting", message="its sources are being asked"), None
         sources = self._desk.sources(winner, record.name)
@@ -87,9 +90,6 @@ class Planner:
             return Line(name, State.PENDING, reason=reason, message="no source gives a usable credential here"), None
         if too_large(wanted):
             return Line(name, State.FAILED, reason="TooLarge", message=TOO_LARGE), None
-        admitted = self._desk.gate.admitted
-        if admitted is not None and admitted.get(name) != winner.policy.generation:
-            return Line(name, State.PENDING, reason=EXPANSION_HELD, message="so many new targets need approval"), None
         return Line(name, State.PENDING), wanted
 
     def _ours(self, sight: Sight, whose: Ours, claimants: list[Candidate]) -> TargetPlan | None:

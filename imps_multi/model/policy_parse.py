@@ -104,8 +104,11 @@ def with_default_clusters(policy: Policy, names: tuple[str, ...]) -> Policy | In
 
 
 def content_generation(spec: Mapping[str, object], annotations: Mapping[str, str]) -> int:
-    """Digest what a policy says into a positive integer: its spec, and the annotations that ask for something."""
-    asked = {key: annotations[key] for key in (SYNC_ANNOTATION, APPROVE_ANNOTATION) if key in annotations}
+    """Digest what a policy says into a positive integer: its spec, and whether a sync is asked for.
+
+    An approval is no new content: what it approves is a generation.
+    """
+    asked = {key: annotations[key] for key in (SYNC_ANNOTATION,) if key in annotations}
     text = json.dumps([_plain(spec), asked], sort_keys=True, separators=(",", ":"), default=str)
     return int.from_bytes(blake2b(text.encode(), digest_size=GENERATION_BYTES).digest()) or 1
 

@@ -114,7 +114,13 @@ async def settled(service: Service, *, within: float = BOUND) -> None:
         version = service.world.value.version
         up = [one for one in reports if one.contact.phase.value == "Up"]
         asked = service.keepers is not None and all(one.tried for one in service.keepers.states().values())
-        return asked and service.world.value.synced and bool(up) and all(one.settled == version for one in up)
+        return (
+            asked
+            and service.braker.settled
+            and service.world.value.synced
+            and bool(up)
+            and all(one.settled == version for one in up)
+        )
 
     await until(holds, within=within)
     await anyio.sleep(0.5)

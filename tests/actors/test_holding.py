@@ -4,7 +4,9 @@ from typing import Any
 
 import anyio
 import pytest
+from msgspec import structs
 
+from imps_multi.actors.service import Service
 from imps_multi.model.fleet import BrakeLimits, Safety
 from imps_multi.model.names import UNWANTED_SINCE_ANNOTATION
 from tests.actors.fake_cluster import FakeCluster
@@ -162,3 +164,90 @@ async def test_nothing_is_let_go_that_could_not_be_stored(stage: Stage, cluster:
         assert not marked(cluster)
         stage.store.failing = False
         await until(lambda: len(marked(cluster)) == 3)
+
+
+def expansions(service: Service) -> list[str]:
+    """Return the ids of the edits that wait."""
+    return [one.id for one in service.braker.expansions.value]
+
+
+def limit(stage: Stage, new_targets: int) -> None:
+    """Let an edit add so many targets without asking."""
+    stage.safety.set(structs.replace(OPEN, max_new_targets=new_targets))
+
+
+async def test_an_edit_that_adds_too_many_targets_waits_for_approval(stage: Stage) -> None:
+    clusters = [stage.cluster(name, *spaces(20), *spaces(20, "prod-")) for name in "ab"]
+    limit(stage, 50)
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        assert all(len(cluster.secrets) == 20 for cluster in clusters)
+        stage.safety.set(structs.replace(OPEN, max_new_targets=30))
+        stage.hub.put(policy(namespaces={"names": ["team-*", "prod-*"]}))
+        await until(lambda: expansions(service))
+        await anyio.sleep(60.0)
+        assert all(len(cluster.secrets) == 20 for cluster in clusters)
+        assert ready(service) == ("False", "PartiallySynced")
+        clusters[0].remove("team-0000", "pull")
+        await anyio.sleep(10.0)
+        assert await service.braker.approve(expansions(service)[0])
+        await until(lambda: all(len(cluster.secrets) == 40 for cluster in clusters))
+        await until(lambda: ready(service) == ("True", "AllSynced"))
+
+
+async def test_an_edit_made_while_nothing_ran_waits_for_approval_too(stage: Stage) -> None:
+    clusters = [stage.cluster(name, *spaces(2), *spaces(20, "prod-")) for name in "ab"]
+    clusters[1].latency = 0.3
+    limit(stage, 10)
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+    stage.hub.put(policy(namespaces={"names": ["team-*", "prod-*"]}))
+    async with stage.running() as service:
+        await until(lambda: expansions(service))
+        await anyio.sleep(60.0)
+        assert all(len(cluster.secrets) == 2 for cluster in clusters)
+
+
+async def test_namespaces_that_come_later_are_no_edit(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(2))
+    limit(stage, 3)
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        for space in spaces(10):
+            cluster.add_namespace(space)
+        await until(lambda: len(cluster.secrets) == 10)
+
+
+async def test_an_edit_is_approved_by_annotation_too(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(20))
+    limit(stage, 10)
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await until(lambda: expansions(service))
+        assert cluster.secrets == {}
+        stage.hub.put(policy(annotations={"imps-multi.io/approve": expansions(service)[0]}))
+        await until(lambda: len(cluster.secrets) == 20)
+        await until(lambda: expansions(service) == [])
+
+
+async def test_an_edit_whose_sources_are_asked_first_waits_for_approval_all_the_same(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(20))
+    stage.provider.latency = 2.0
+    limit(stage, 10)
+    stage.hub.put(policy(sources=("ecr",)), minted())
+    async with stage.running() as service:
+        await until(lambda: expansions(service))
+        await anyio.sleep(30.0)
+        assert cluster.secrets == {}
+
+
+async def test_a_cluster_that_does_not_answer_keeps_no_edit_waiting_for_long(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(5))
+    stage.cluster("dead").freeze()
+    limit(stage, 10)
+    stage.hub.put(policy(), static())
+    async with stage.running():
+        assert await until(lambda: len(cluster.secrets) == 5) < 4.0
