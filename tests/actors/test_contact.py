@@ -168,6 +168,23 @@ async def test_throttled_writes_wait_as_long_as_they_are_told_and_no_other_clust
         await settled(service)
 
 
+async def test_what_waited_out_a_throttling_is_written_as_it_is_wanted_then(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(40))
+    refusals = iter(range(1))
+    cluster.write_error = lambda *_: throttled(5.0)() if next(refusals, None) is not None else None
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await until(lambda: any(one.result == "Throttled" for one in cluster.writes))
+        [here] = service.setting.stations.values()
+        assert here.limiter.rate <= 101.0
+        await anyio.sleep(1.0)
+        stage.hub.put(static(quay_io="new"))
+        await until(lambda: set(cluster.passwords("quay.io").values()) == {"new"} and len(cluster.secrets) == 40)
+        await settled(service)
+        late = [one for one in cluster.writes if one.at > 4.0]
+        assert len(late) == 40
+
+
 async def test_a_cluster_that_returns_is_taken_from_its_backoff_at_once(stage: Stage) -> None:
     cluster = stage.cluster("a", *spaces(20))
     cluster.write_error = lambda *_: Transient("500", answered=True)
