@@ -26,8 +26,8 @@ async def wait_settled(service: Service, stop: StopSignal) -> None:
 
 def settled(service: Service, *, waited: float) -> bool:
     """Say whether hub, sources, brake and every cluster have come to rest. ``waited`` in seconds since the start."""
-    world, keepers = service.world.value, service.keepers
-    if not (service.hub.get(HubSnapshot()).synced and world.synced) or keepers is None:
+    hub, world, keepers = service.hub.get(HubSnapshot()), service.world.value, service.keepers
+    if not (hub.synced and world.synced) or hub.unsure or keepers is None:
         return False
     if any(not state.tried for state in keepers.states().values()):
         return False

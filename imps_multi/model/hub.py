@@ -96,4 +96,6 @@ class HubSnapshot(Struct, frozen=True):
     former: Mapping[PolicyName, Policy] = field(default_factory=dict)
     seen_deleted: frozenset[PolicyName] = frozenset()
     """Policies that this process saw being deleted."""
+    unsure: bool = False
+    """Something that is in force was missing when last looked; a second look will tell whether it is gone."""
     sources: Mapping[SourceRef, SourceSecret | UnusableSource] = field(default_factory=dict)

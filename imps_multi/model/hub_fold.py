@@ -107,6 +107,7 @@ def snapshot(state: HubState) -> HubSnapshot:
         policies=state.policies,
         former=state.former,
         seen_deleted=state.seen_deleted,
+        unsure=needs_second_look_at(state) is not None,
         sources=state.sources,
     )
 

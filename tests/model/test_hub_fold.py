@@ -84,6 +84,7 @@ def test_an_object_is_gone_only_when_two_whole_readings_a_second_apart_lack_it()
     state = folded((0.0, whole(policy("a"), policy("b"), source())), (5.0, whole(policy("b"))))
     assert names(state) == {"a", "b"}
     assert needs_second_look_at(state) == 6.0
+    assert snapshot(state).unsure
     state = fold(state, whole(policy("b")), 5.9)
     assert names(state) == {"a", "b"}
     assert REF in snapshot(state).sources
@@ -93,6 +94,7 @@ def test_an_object_is_gone_only_when_two_whole_readings_a_second_apart_lack_it()
     assert snapshot(state).former == {"a": valid(policy("a"))}
     assert snapshot(state).seen_deleted == {"a"}
     assert needs_second_look_at(state) is None
+    assert not snapshot(state).unsure
 
 
 def test_an_object_that_was_missing_for_a_moment_starts_anew() -> None:
