@@ -18,9 +18,8 @@ class Shell(enum.Enum):
 
 
 def completion(shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")]) -> None:
-    r"""Print the completion script of a shell.
+    """Print the completion script of a shell.
 
-    \b
     source <(imps-multi completion bash)
     """
     from typer._completion_shared import get_completion_script  # its public door opens only for its own option

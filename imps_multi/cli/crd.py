@@ -4,9 +4,8 @@ import typer
 
 
 def crd() -> None:
-    r"""Print the CustomResourceDefinition of ImagePullSecret.
+    """Print the CustomResourceDefinition of ImagePullSecret.
 
-    \b
     imps-multi crd | kubectl apply --server-side -f -
     """
     from imps_multi.config.crd import crd_text

@@ -46,13 +46,12 @@ def rbac(
         ),
     ] = None,
 ) -> None:
-    r"""Print the role of a target cluster, ready for kubectl.
+    """Print the role of a target cluster, ready for kubectl.
 
     It comes with its namespace, ServiceAccount and binding. The role names the Secrets: nothing but create works on
     any other. Apply it again when a policy brings a new name.
 
-    \b
-    imps-multi rbac --role target --config imps-multi.yaml | kubectl --context prod-eu apply -f -
+    imps-multi rbac --role target -c imps-multi.yaml | kubectl apply -f -
     """
     from imps_multi.cli.role import accounts_of, target_manifests
 

@@ -15,9 +15,8 @@ class Subject(enum.Enum):
 def schema(
     subject: Annotated[Subject, typer.Argument(metavar="SUBJECT", help="What to print the schema of: config.")],
 ) -> None:
-    r"""Print the JSON Schema of the configuration file.
+    """Print the JSON Schema of the configuration file.
 
-    \b
     imps-multi schema config > imps-multi.schema.json
     """
     from imps_multi.config.schema import json_schema_text

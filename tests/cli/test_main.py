@@ -26,6 +26,7 @@ def test_every_command_has_a_help_page(command: str) -> None:
         result = invoke(command, flag)
         assert result.exit_code == 0
         assert result.stdout.startswith(f"Usage: imps-multi {command}")
+        assert "\\" not in result.stdout  # a mark for line breaks that nobody took out
 
 
 def test_no_word_at_all_shows_the_help_and_is_a_usage_error() -> None:
