@@ -12,6 +12,7 @@ from imps_multi.model.brake import HeldSet
 from imps_multi.model.fleet import Connectivity
 from imps_multi.model.growth import Expansion
 from imps_multi.model.matching import glob_match, nearest_name
+from imps_multi.model.merge_remarks import merge_remarks
 from imps_multi.model.names import ClusterName
 from imps_multi.model.payload import allowed
 from imps_multi.model.report import ClusterReport, Phase, PolicyTally
@@ -196,6 +197,9 @@ def _remarks(resolved: Resolved, around: Circumstances) -> str:
         remarks.append("no cluster is selected")
     elif not any(tally.desired for tally in tallies_of(resolved, around).values()):
         remarks.append("no namespace is selected")
+    overlaps = merge_remarks(resolved.sources)
+    if overlaps:
+        remarks.append(_some(overlaps))
     return "; " + "; ".join(remarks) if remarks else ""
 
 

@@ -3,14 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import structs
 
 from imps_multi.model.brake import HeldSet
-from imps_multi.model.credential import Bounds, SourceKind, SourceState
+from imps_multi.model.credential import Bounds, Entry, SourceKind, SourceState
 from imps_multi.model.fleet import ClusterSettings, Connectivity
 from imps_multi.model.hub import HubSnapshot
-from imps_multi.model.names import ClusterName, HubId, NamespaceName, PolicyName, SecretName
+from imps_multi.model.names import ClusterName, HubId, NamespaceName, PolicyName, RegistryKey, SecretName
 from imps_multi.model.policy import Policy, SourceRef, SpecProblem, TargetSecret
 from imps_multi.model.policy_status import exit_code, invalid_status, policy_status
 from imps_multi.model.readiness import Circumstances
@@ -41,6 +42,10 @@ def resolved(*sources: SourceState, suspend: bool = False, clusters: tuple[str, 
 
 def source(**given: Any) -> SourceState:
     return SourceState(**{"ref": REF, "kind": SourceKind.MINTED, "provider": "ecr", **given})
+
+
+def entry(registry: str, password: str = "PLANTED") -> Entry:
+    return Entry(RegistryKey(registry), msgspec.json.encode({"password": password}))
 
 
 def tally(in_sync: int = 2, **given: Any) -> PolicyTally:
@@ -244,6 +249,20 @@ def test_messages_name_cluster_namespace_and_cause() -> None:
 def test_a_cluster_pattern_that_matches_nothing_is_said_with_the_nearest_name() -> None:
     status = policy_status(resolved(clusters=("prod-ue",)), around(report("prod-eu")), None)
     assert "no cluster is named prod-ue (did you mean prod-eu?)" in status.reason
+
+
+def test_a_registry_that_two_sources_name_is_said_and_wrong_it_is_not() -> None:
+    later = structs.replace(source(entries=(entry("https://quay.io"),)), ref=SourceRef(REF.namespace, "later"))
+    status = policy_status(resolved(source(entries=(entry("quay.io"),)), later), around(report()), None)
+    assert "registry-access/later names https://quay.io too, which an earlier source gives" in status.reason
+    assert (conditions(status)["Ready"], exit_code([status])) == (("True", "AllSynced"), 0)
+    assert "PLANTED" not in status.reason
+
+
+@pytest.mark.parametrize(("size", "said"), [(60 << 10, False), (65 << 10, True)])
+def test_a_large_merged_secret_is_said(size: int, *, said: bool) -> None:
+    status = policy_status(resolved(source(entries=(entry("quay.io", "x" * size),))), around(report()), None)
+    assert ("the merged Secret is large" in status.reason) is said
 
 
 def test_other_conditions_say_what_is_wrong_beside_the_first_row() -> None:
