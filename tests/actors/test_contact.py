@@ -240,6 +240,15 @@ async def test_a_hanging_entry_earlier_in_the_file_delays_the_others_by_less_tha
         assert await until(lambda: len(good.secrets) == 5) < 1.0
 
 
+async def test_entries_earlier_in_the_file_that_are_refused_delay_nobody(stage: Stage) -> None:
+    for number in range(5):
+        stage.cluster(f"dead-{number}").go_down()
+    good = stage.cluster("good", *spaces(5))
+    stage.hub.put(policy(), static())
+    async with stage.running():
+        assert await until(lambda: len(good.secrets) == 5) < 0.3
+
+
 async def test_a_name_behind_which_another_cluster_stands_starts_anew(stage: Stage) -> None:
     cluster = stage.cluster("a", *spaces(5))
     stage.hub.put(policy(), static())

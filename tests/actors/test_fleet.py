@@ -273,5 +273,7 @@ async def test_fan_outs_are_timed_from_the_changed_source_to_the_last_cluster(st
         await service.sync(next(iter(service.world.value.policies)))
         await until(lambda: set(cluster.passwords("ecr.example").values()) == {"token-2"})
         await settled(service)
+        cluster.remove("team-0000", "pull")
+        await anyio.sleep(120.0)
         [took] = stage.signals.fan_outs[before:]
         assert 0.7 <= took <= 1.7

@@ -160,6 +160,23 @@ async def test_a_rotated_identity_is_taken_up_and_the_old_one_forgotten(stage: S
     assert {one.verb for one in cluster.writes} == {"create", "replace"}
 
 
+async def test_a_stored_token_that_nobody_uses_is_taken_away_once_the_hub_was_read_whole(
+    stage: Stage, cluster: FakeCluster
+) -> None:
+    stage.hub.put(policy(sources=("ecr",)), minted(identity="old"))
+    async with stage.running() as service:
+        await settled(service)
+    stage.store.items = {key: item for key, item in stage.store.items.items() if key[0] is Section.TOKENS}
+    stage.hub.spoil("team", "ecr")
+    async with stage.running() as service:
+        await until(lambda: service.world.value.synced)
+        await anyio.sleep(60.0)
+        assert stage.store.keys(Section.TOKENS) == {"old"}
+        stage.hub.mend(policy(sources=("ecr",)), minted(identity="new"))
+        await until(lambda: set(cluster.passwords("ecr.example").values()) == {"token-2"})
+        assert stage.store.keys(Section.TOKENS) == {"new"}
+
+
 async def test_a_rotated_identity_that_is_refused_leaves_targets_as_they_are(
     stage: Stage, cluster: FakeCluster
 ) -> None:

@@ -84,3 +84,15 @@ async def test_a_stream_closed_by_the_server_goes_on_where_it_was(stage: Stage) 
         await until(lambda: (spaces(5)[0], "pull") in cluster.secrets)
         assert (cluster.lists("pull"), cluster.lists("namespaces")) == lists
         assert len(cluster.writes) == 6
+
+
+async def test_streams_that_something_cuts_every_minute_are_taken_up_again_as_quickly_each_time(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(3))
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        for number in range(12):
+            await anyio.sleep(60.0)
+            cluster.cut()
+            cluster.add_namespace(f"team-x{number}")
+            assert await until(lambda number=number: (f"team-x{number}", "pull") in cluster.secrets) < 3.0  # type: ignore[misc]  # bound
