@@ -37,14 +37,18 @@ class Site:
 
     def configure(self, **changes: object) -> None:
         """Write the configuration file; each argument replaces a top-level part of it."""
-        telemetry = {f"{name}Address": f"127.0.0.1:{port}" for name, port in self.ports.items()}
         given: dict[str, object] = {
             "hub": {"id": HUB_ID, "directory": "./hub", "stateDirectory": "./state"},
             "clusters": [{"kubeconfig": "./fleet.kubeconfig", "contexts": ["*"]}],
             "sources": {"endpoints": ["127.0.0.1"]},
-            "telemetry": {**telemetry, "logFormat": "json", "logLevel": "debug", "auditLog": "./writes.log"},
+            "telemetry": self.telemetry(),
         }
         _write(self.config, json.dumps(given | changes, indent=2))
+
+    def telemetry(self, **changes: str) -> dict[str, str]:
+        """Return that part of the configuration: all is said, on ports of our own."""
+        addresses = {f"{name}Address": f"127.0.0.1:{port}" for name, port in self.ports.items()}
+        return {**addresses, "logFormat": "json", "logLevel": "debug", "auditLog": "./writes.log", **changes}
 
     def reach(self, clusters: Iterable[RealCluster]) -> None:
         """Write the kubeconfig with one context for each cluster, as the service's user."""

@@ -7,6 +7,7 @@ watch when it begins.
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 CHANGES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
@@ -24,7 +25,7 @@ POLICY = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One request: who, what, where, and the answer's HTTP code."""
+    """One request: who, what, where, and the answer's HTTP code; ``ended`` is when it was done, since the epoch."""
 
     user: str
     verb: str
@@ -33,6 +34,7 @@ class Entry:
     name: str
     uri: str
     code: int
+    ended: float
 
     @property
     def changes(self) -> bool:
@@ -72,6 +74,7 @@ def _entry(event: dict[str, object]) -> Entry:
         name=str(about.get("name", "")),
         uri=str(event["requestURI"]),
         code=int(str(status.get("code", 0))),
+        ended=datetime.fromisoformat(str(event["stageTimestamp"])).timestamp(),
     )
 
 
