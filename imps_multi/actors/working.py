@@ -73,14 +73,17 @@ async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> bool:
     failed = False
     planned = anyio.current_time()
     for number, early in enumerate(plans):
+        moment = planned
         if number:
             await here.limiter.take()
-        if anyio.current_time() < here.quiet_until:
+            moment = anyio.current_time()
+        if moment < here.quiet_until:
             await anyio.sleep_until(here.quiet_until)
+            moment = anyio.current_time()
         if here.setting.closing.is_set:
             await anyio.sleep_forever()  # nothing new is begun; whoever ends us says when
         plan: TargetPlan | None = early
-        if anyio.current_time() - planned > STALE_SECONDS:
+        if moment - planned > STALE_SECONDS:
             plan = _again(here, early)
         if plan is not None:
             failed |= not await carry_out(here, plan, lost)

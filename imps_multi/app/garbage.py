@@ -12,7 +12,7 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-YOUNG: Final = 10_000
+YOUNG: Final = 25_000
 """New containers, less those that went, before the youngest are looked at: a few megabytes of cycles at the worst."""
 OLDER: Final = 20
 OLDEST: Final = 50

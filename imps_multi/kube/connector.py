@@ -17,7 +17,7 @@ from imps_multi.kube.gate import Gate
 from imps_multi.kube.handler import Handler
 
 if TYPE_CHECKING:
-    from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.client_reqrep import ClientRequest, ConnectionKey
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
@@ -62,9 +62,9 @@ class Connector(aiohttp.TCPConnector):
         handler: type[ResponseHandler] = Handler
         self._factory = partial(handler, loop=self._loop)
 
-    async def kept(self, request: "ClientRequest") -> "Connection | None":
-        """Return a connection that was kept alive and will do for a request, if there is one."""
-        return await self._get(request.connection_key, [])
+    async def kept(self, key: "ConnectionKey") -> "Connection | None":
+        """Return a connection that was kept alive and will do for such requests, if there is one."""
+        return await self._get(key, [])
 
     async def close(self, *, abort_ssl: bool = False) -> None:
         """Close everything; an attempt that nobody waits for any more gets a moment to end."""

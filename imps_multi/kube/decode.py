@@ -24,7 +24,7 @@ from imps_multi.kube.wire import (
     NamespaceObject,
     SecretObject,
 )
-from imps_multi.model.digest import text_digest
+from imps_multi.model.digest import content_digest, text_digest
 from imps_multi.model.dockerconfig import fingerprint
 from imps_multi.model.matching import NAME_LABEL
 from imps_multi.model.names import (
@@ -247,13 +247,14 @@ class SecretReader:
 def seen_secret(found: SecretObject, interner: Interner) -> SeenSecret:
     """Digest a Secret."""
     data = found.data or {}
-    content, registries = fingerprint(data.get(DOCKERCONFIGJSON_KEY) or b"")
+    raw = data.get(DOCKERCONFIGJSON_KEY) or b""
+    content, registries = interner.made(("content", content_digest(raw)), lambda: fingerprint(raw))
     return SeenSecret(
         uid=Uid(found.metadata.uid),
         resource_version=found.metadata.resource_version,
         type=interner.one(found.type),
         content=interner.one(content),
-        marks=interner.one(marks(found.metadata, interner)),
+        marks=marks(found.metadata, interner),
         registries=interner.one(registries),
         foreign_keys=interner.one(frozenset(data.keys() - {DOCKERCONFIGJSON_KEY})),
         immutable=bool(found.immutable),
@@ -262,6 +263,15 @@ def seen_secret(found: SecretObject, interner: Interner) -> SeenSecret:
 
 def marks(meta: Meta, interner: Interner) -> Marks:
     """Return what is written on a Secret; values that are not ours as digests."""
+    labels, annotations = meta.labels or {}, meta.annotations or {}
+    plain = not (meta.finalizers or meta.owner_references)
+    if plain and labels.keys() <= OUR_LABELS and annotations.keys() <= OUR_ANNOTATIONS:  # then no value is a secret
+        key = ("marks", tuple(labels.items()), tuple(annotations.items()))
+        return interner.made(key, lambda: _marks(meta, interner))
+    return interner.one(_marks(meta, interner))
+
+
+def _marks(meta: Meta, interner: Interner) -> Marks:
     owners = meta.owner_references or ()
     return Marks(
         labels=interner.pairs(veiled(meta.labels, OUR_LABELS)),

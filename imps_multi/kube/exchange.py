@@ -8,10 +8,10 @@ parser stay aiohttp's. It knows nothing of Kubernetes, and of no proxy: what nee
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import aiohttp
-from aiohttp.client_reqrep import ClientRequest
+from aiohttp.client_reqrep import ClientRequest, ConnectionKey
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
@@ -62,6 +62,14 @@ class Answer:
         self._connection.close()
 
 
+class Template(NamedTuple):
+    """The request by which aiohttp knows where to connect, and which pooled connections will do."""
+
+    tls: ssl.SSLContext | None
+    request: ClientRequest
+    key: ConnectionKey
+
+
 class Exchange:
     """Requests to one server by one pool. ``headers`` go with each of them.
 
@@ -86,7 +94,7 @@ class Exchange:
         self._limits = aiohttp.ClientTimeout(sock_connect=connect_within)
         self._within = within
         self._heads: dict[Headers, bytes] = {}
-        self._template: tuple[ssl.SSLContext | None, ClientRequest] | None = None
+        self._template: Template | None = None
 
     async def ask(
         self, method: str, path: str, headers: Headers, body: bytes | None, *, tls: ssl.SSLContext | None
@@ -103,18 +111,18 @@ class Exchange:
         while True:
             connection = await self._connected(template, until)
             try:
-                return await _answer(connection, request, template, until, loop)
+                return await _answer(connection, request, template.request, until, loop)
             except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
                 if not again:
                     raise
                 again = False
 
-    async def _connected(self, template: ClientRequest, until: float) -> "Pooled":
+    async def _connected(self, template: "Template", until: float) -> "Pooled":
         """Take a connection from the pool, or make one."""
-        if (kept := await self._connector.kept(template)) is not None:
+        if (kept := await self._connector.kept(template.key)) is not None:
             return kept
         async with asyncio.timeout_at(until):
-            return await self._connector.connect(template, [], self._limits)
+            return await self._connector.connect(template.request, [], self._limits)
 
     def _request(self, method: str, path: str, headers: Headers, body: bytes | None) -> bytes:
         start = f"{method} {self._root}{path} HTTP/1.1\r\n".encode()
@@ -140,15 +148,14 @@ class Exchange:
             raise ValueError("a line break or null byte in a header")
         return "".join(f"{line}\r\n" for line in lines).encode()
 
-    def _to_connect(self, tls: ssl.SSLContext | None) -> ClientRequest:
-        """Return the request by which aiohttp knows where to connect, and which pooled connections will do."""
-        if self._template is None or self._template[0] is not tls:
+    def _to_connect(self, tls: ssl.SSLContext | None) -> "Template":
+        if self._template is None or self._template.tls is not tls:
             loop = asyncio.get_running_loop()
             request = ClientRequest(
                 "GET", self._url, loop=loop, ssl=tls or True, server_hostname=self._server_name or None
             )
-            self._template = (tls, request)
-        return self._template[1]
+            self._template = Template(tls, request, request.connection_key)
+        return self._template
 
 
 async def _answer(

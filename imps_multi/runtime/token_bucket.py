@@ -9,7 +9,7 @@ import math
 from typing import Final
 
 import anyio
-from anyio.lowlevel import checkpoint
+from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 
 _WHOLE: Final = 1 - 1e-9  # a token, but for rounding
 _SHORTEST_WAIT: Final = 0.001  # added to an old clock, much less would be lost to rounding, and waited for in vain
@@ -107,7 +107,10 @@ class RateLimiter:
 
     async def take(self) -> None:
         """Wait for a token and take it."""
-        await checkpoint()
+        await checkpoint_if_cancelled()
+        if not self._turn.locked() and self._bucket.take(anyio.current_time()):
+            await cancel_shielded_checkpoint()
+            return
         async with self._turn:  # only the first in line sleeps for a token
             while not self._bucket.take(now := anyio.current_time()):  # noqa: ASYNC110  # tokens come with time
                 await anyio.sleep(self._bucket.wait_time(now))
