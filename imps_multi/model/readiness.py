@@ -220,7 +220,7 @@ def reached(resolved: Resolved, around: Circumstances) -> list[ClusterReport]:
 
 def _counted(report: ClusterReport) -> bool:
     """Say whether what is open in a cluster counts against a policy: it can be written now."""
-    return report.contact.phase is Phase.UP and not report.settings.observe
+    return report.contact.phase is Phase.UP
 
 
 def _is_away(report: ClusterReport) -> bool:

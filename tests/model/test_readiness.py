@@ -192,7 +192,12 @@ ROWS = [
         resolved(), around(report("b", Phase.PAUSED, tally=tally(pending=5))), "True", "AllSynced", 0, id="paused"
     ),
     pytest.param(
-        resolved(), around(report(observe=True, tally=tally(pending=5))), "True", "AllSynced", 0, id="observed only"
+        resolved(),
+        around(report(observe=True, tally=tally(pending=5))),
+        "False",
+        "PartiallySynced",
+        1,
+        id="observed and not in sync",
     ),
     pytest.param(resolved(), around(report(tally=tally(lingering=3))), "True", "AllSynced", 0, id="lingering"),
     pytest.param(
