@@ -109,6 +109,7 @@ async def test_a_bug_in_one_cluster_restarts_it_then_quarantines_it_alone_and_it
         assert good.lists("namespaces") == 1
         bad.write_error = lambda *_: None
         await until(lambda: len(bad.secrets) == 3, within=200.0)
+        assert stage.signals.quarantines == {("cluster", "bad"): False}
         await until(lambda: ready(service) == ("True", "AllSynced"))
 
 

@@ -9,6 +9,7 @@ from msgspec import structs
 from imps_multi.actors.service import Service
 from imps_multi.model.fleet import BrakeLimits, Safety
 from imps_multi.model.names import UNWANTED_SINCE_ANNOTATION
+from imps_multi.ports import Section
 from tests.actors.fake_cluster import FakeCluster
 from tests.actors.fakes import minted, policy, static
 from tests.actors.stage import HOUR, Stage, held_ids, ready, settled, spaces, until
@@ -127,6 +128,24 @@ async def test_a_registry_that_every_target_would_lose_is_held_and_stays(stage: 
         await service.braker.approve(held_ids(service)[0])
         await until(lambda: not cluster.passwords("ghcr.io"))
         assert len(cluster.passwords("quay.io")) == 100
+
+
+async def test_a_held_registry_of_a_source_that_is_not_named_any_more_stays_fresh(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(100))
+    stage.hub.put(policy(sources=("static", "ecr")), static(), minted())
+    stage.provider.life = 600.0
+    async with stage.running() as service:
+        await settled(service)
+        stage.hub.put(policy(sources=("static",)))
+        await until(lambda: held_ids(service))
+        await anyio.sleep(400.0)
+        assert len(stage.provider.mints) == 2
+        assert set(cluster.passwords("ecr.example").values()) == {"token-2"}
+        await service.braker.approve(held_ids(service)[0])
+        await until(lambda: not cluster.passwords("ecr.example"))
+        await anyio.sleep(600.0)
+        assert len(stage.provider.mints) == 2
+        assert stage.store.keys(Section.TOKENS) == set()
 
 
 async def test_a_registry_that_few_targets_would_lose_is_let_go(stage: Stage) -> None:
