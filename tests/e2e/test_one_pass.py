@@ -1,5 +1,6 @@
 """One pass over three clusters of a hundred namespaces each, and then another one by another process."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,13 +68,24 @@ def stage(bring: Callable[..., tuple[RealCluster, ...]], site: Site, registry: R
     clusters = bring("east", "north", "west")
     for cluster in clusters:
         populate(cluster)
-    site.reach(clusters)
+    east, north, west = clusters
+    by_plugin = west.kubeconfig(SERVICE)
+    by_plugin["users"][0]["user"] = {"exec": plugin(site, west.token(SERVICE))}
+    site.reach_by(east.kubeconfig(SERVICE), north.kubeconfig(SERVICE, by="certificate"), by_plugin)
     site.configure()
     site.put("policy.yaml", policy("everyone", sources=["ecr", "docker"], namespaces=TARGET))
     site.put("sources.yaml", ecr_source("ecr", registry), docker_source("docker", password=PASSWORD))
     for cluster in clusters:
         cluster.authorize(SERVICE, printed_role(site))
     return Stage(clusters=clusters, site=site, registry=registry)
+
+
+def plugin(site: Site, token: str) -> dict[str, object]:
+    """Return an exec plugin that gives a token."""
+    kind = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
+    answer = site.root / "credential.json"
+    answer.write_text(json.dumps({**kind, "status": {"token": token}}))
+    return {"apiVersion": kind["apiVersion"], "command": "cat", "args": [str(answer)], "interactiveMode": "Never"}
 
 
 @pytest.fixture(scope="module")

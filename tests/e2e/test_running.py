@@ -233,6 +233,34 @@ def marks(cluster: RealCluster, leaving: str) -> set[str]:
     return {key for key in annotations if key.startswith("imps-multi.io/")}
 
 
+def test_a_policy_that_is_deleted_takes_its_secret_along_and_nobody_else_s(world: Stage) -> None:
+    first, policy_file = target(world.east, "immediate"), world.site.hub / "immediate.yaml"
+    content = policy_file.read_text()
+    world.site.drop("immediate.yaml")
+    until(lambda: world.east.secret("leaves-immediate", "pull-immediate") is None, "its Secret is deleted")
+    assert world.all_right()
+    world.site.put_text("immediate.yaml", content)
+    assert target(world.east, "immediate")["metadata"]["uid"] != first["metadata"]["uid"]
+
+
+def test_a_sync_that_a_policy_asks_for_is_done_once(world: Stage) -> None:
+    mints = world.registry.mints
+    asking = policy(
+        "everyone",
+        sources=["ecr", "docker"],
+        namespaces={"names": ["team-*"]},
+        metadata={"annotations": {"imps-multi.io/sync": "please"}},
+    )
+    world.site.put("everyone.yaml", asking)
+    until(lambda: world.registry.mints > mints and world.all_right(), "it is minted anew")
+    until(lambda: world.program.policy("everyone")["lastHandledSync"] == "please", "it is said to be done")
+    asking["metadata"]["labels"] = {"another": "edit"}
+    world.site.put("everyone.yaml", asking)
+    sync(world.site, "linger")  # of the same identity: whatever the edit had asked for came before it
+    until(lambda: world.registry.mints > mints + 1, "the next one is minted")
+    assert world.registry.mints == mints + 2
+
+
 def test_a_terminating_namespace_is_left_alone_without_a_fuss(world: Stage) -> None:
     north, namespace = world.clusters[1], TEAMS[3]
     lines = len(world.program.log())

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.e2e.manifests import DOCKER_HOST, docker_source, ecr_source, policy
-from tests.e2e.program import Program, approve, command, printed_role, run_once, sync
+from tests.e2e.program import Program, approve, command, plan, printed_role, run_once, sync
 from tests.e2e.registry import HOST, Registry
 from tests.e2e.site import SERVICE, Site
 from tests.e2e.targets import KEY, all_logins, by_namespace, logins
@@ -245,6 +245,21 @@ def test_a_change_that_removes_too_much_is_held_until_it_is_approved(world: Stag
     until(lambda: by_namespace(east).keys() == set(TEAMS) - set(LEAVERS), "what was approved goes")
     until(lambda: world.program.ready_condition("everyone") == ("True", "AllSynced"), "nothing is held any more")
     assert world.program.status()["held"] == []
+
+
+def test_a_held_removal_is_let_go_by_an_approval_that_was_left_for_the_next_pass(world: Stage) -> None:
+    east = world.east
+    assert world.program.stop()[0] == 0
+    narrowed = {"names": ["team-*"], "exclude": list(LEAVERS)}
+    world.site.put("everyone.yaml", everyone(namespaces=narrowed, deletionPolicy="Immediate"))
+    shown = [one for one in plan(world.site)["writes"] if one["operation"] == "delete"]
+    assert {(one["namespace"], one["held"]) for one in shown} == {(leaver, True) for leaver in LEAVERS}
+    held = run_once(world.site)
+    assert (held.code, set(by_namespace(east))) == (1, set(TEAMS))
+    (line,) = [json.loads(text) for text in held.err.splitlines() if "Removal is held" in text]
+    assert approve(world.site, line["id"]).code == 0
+    assert run_once(world.site).code == 0
+    assert by_namespace(east).keys() == set(TEAMS) - set(LEAVERS)
 
 
 def test_a_restart_while_the_registry_is_down_takes_nothing_away(world: Stage) -> None:
