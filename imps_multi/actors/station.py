@@ -20,6 +20,7 @@ from imps_multi.ports import ClusterClient, FleetMember
 from imps_multi.runtime.backoff import Backoff
 from imps_multi.runtime.keyed_queue import KeyedQueue, Lane
 from imps_multi.runtime.latest import Latest
+from imps_multi.runtime.monotonic import current_time
 from imps_multi.runtime.token_bucket import RateLimiter, TokenBucket
 
 LOOKS_PER_BREATH = 8
@@ -79,7 +80,7 @@ class Station:
         """Count a write that is under way."""
         with self.setting.in_flight:
             if not self.sending:
-                self.sending_since = anyio.current_time()
+                self.sending_since = current_time()
                 self.stirred.set()
             self.sending += 1
             try:
@@ -89,7 +90,7 @@ class Station:
 
     def be_quiet(self, seconds: float) -> None:
         """Send nothing for so long (Retry-After), and less from then on."""
-        self.quiet_until = max(self.quiet_until, anyio.current_time() + seconds)
+        self.quiet_until = max(self.quiet_until, current_time() + seconds)
         self.limiter.pause_for(seconds)
         self.limiter.halve()
 
@@ -149,7 +150,7 @@ class Station:
 
     def _alarm(self, at: float) -> float:
         """Translate a wall-clock time for the queue; far ones are looked at again on the way."""
-        return anyio.current_time() + min(max(0.0, at - self.setting.clock()), FURTHEST_ALARM)
+        return current_time() + min(max(0.0, at - self.setting.clock()), FURTHEST_ALARM)
 
 
 def station(member: FleetMember, setting: Setting, client: ClusterClient) -> Station:

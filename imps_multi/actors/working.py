@@ -31,6 +31,7 @@ from imps_multi.ports import (
     Written,
 )
 from imps_multi.runtime.keyed_queue import Lane
+from imps_multi.runtime.monotonic import current_time
 
 SLOW_SECONDS = 1.0
 STALE_SECONDS = 0.05
@@ -71,15 +72,15 @@ async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> bool:
         here.enqueue(due for due in here.book.look(namespace, now=now) if due.at is not None)
         return False
     failed = False
-    planned = anyio.current_time()
+    planned = current_time()
     for number, early in enumerate(plans):
         moment = planned
         if number:
             await here.limiter.take()
-            moment = anyio.current_time()
+            moment = current_time()
         if moment < here.quiet_until:
             await anyio.sleep_until(here.quiet_until)
-            moment = anyio.current_time()
+            moment = current_time()
         if here.setting.closing.is_set:
             await anyio.sleep_forever()  # nothing new is begun; whoever ends us says when
         plan: TargetPlan | None = early
@@ -94,14 +95,14 @@ async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> bool:
 
 async def carry_out(here: Station, plan: TargetPlan, lost: Lost) -> bool:
     """Make one write; tell whether it, or what it found, settles the matter for now."""
-    started = anyio.current_time()
+    started = current_time()
     try:
         with here.request():
             dues = await _send(here, plan)
     except PortError as failure:
         _record(here, plan, type(failure).__name__)
         return _failed(here, plan, failure, lost)
-    if anyio.current_time() - started > SLOW_SECONDS:
+    if current_time() - started > SLOW_SECONDS:
         here.limiter.halve()
     here.enqueue(dues)
     return True

@@ -14,6 +14,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from imps_multi.runtime.backoff import Backoff, Rand
+from imps_multi.runtime.monotonic import current_time
 from imps_multi.runtime.schedule import Counts, K, Lane, Schedule, Taken
 
 __all__ = ["Counts", "KeyedQueue", "Lane", "QueueClosedError", "Taken"]
@@ -52,17 +53,17 @@ class KeyedQueue(Generic[K]):
 
     def counts(self) -> Counts:
         """Return the depth of each lane and the totals."""
-        return self._schedule.counts(now=anyio.current_time())
+        return self._schedule.counts(now=current_time())
 
     def add(self, key: K, *, lane: Lane = Lane.ROUTINE, at: float | None = None) -> None:
         """Ask for a key: now, or not before `at`. The earliest time and the highest lane asked for win."""
-        now = anyio.current_time()
+        now = current_time()
         self._schedule.add(key, now=now, lane=lane, at=at)
         self._call_one(now)
 
     def retry(self, key: K) -> float:
         """Ask for a key again after its next backoff delay, in the lane it was taken from; return the delay."""
-        now = anyio.current_time()
+        now = current_time()
         delay = self._schedule.retry(key, now=now)
         self._call_one(now)
         return delay
@@ -77,14 +78,14 @@ class KeyedQueue(Generic[K]):
 
     def reset_backoff(self) -> None:
         """Forget every key's failures, and make due now what only waits for its backoff."""
-        now = anyio.current_time()
+        now = current_time()
         self._schedule.reset_backoff(now=now)
         self._call_one(now)
 
     def discard(self, key: K) -> bool:
         """Drop what is asked for a key, and its failures; tell whether anything was. In flight, it stays so."""
         discarded = self._schedule.discard(key)
-        self._tell_idle(anyio.current_time())
+        self._tell_idle(current_time())
         return discarded
 
     async def get(self) -> K:
@@ -114,7 +115,7 @@ class KeyedQueue(Generic[K]):
         Raises:
             KeyError: the key is not in flight.
         """
-        now = anyio.current_time()
+        now = current_time()
         self._schedule.done(key, now=now)
         self._call_one(now)
         self._tell_idle(now)
@@ -122,7 +123,7 @@ class KeyedQueue(Generic[K]):
     async def wait_idle(self) -> None:
         """Wait until no key is in flight, nor, unless the queue is closed, ready. Delayed ones do not count."""
         await checkpoint()
-        while not self._is_idle(anyio.current_time()):
+        while not self._is_idle(current_time()):
             if self._idle is None:
                 self._idle = anyio.Event()
             await self._idle.wait()
@@ -134,12 +135,12 @@ class KeyedQueue(Generic[K]):
             while sleepers:
                 _wake_first(sleepers)
         self._wake_timekeeper()
-        self._tell_idle(anyio.current_time())
+        self._tell_idle(current_time())
 
     def _take(self, least: Lane) -> Taken[K] | None:
         if self._closed:
             raise QueueClosedError
-        now = anyio.current_time()
+        now = current_time()
         taken = self._schedule.pop(now=now, least=least)
         if taken is not None:
             self._call_one(now)  # for the next key, or as the next timekeeper
@@ -157,7 +158,7 @@ class KeyedQueue(Generic[K]):
                 await me.wait()
         except BaseException:
             self._leave(me)
-            self._call_one(anyio.current_time())  # the call that reached us, or would have, is for another
+            self._call_one(current_time())  # the call that reached us, or would have, is for another
             raise
         self._leave(me)
 
@@ -168,7 +169,7 @@ class KeyedQueue(Generic[K]):
             await me.wait()
         except BaseException:
             sleepers.pop(me, None)
-            self._call_one(anyio.current_time())  # as above
+            self._call_one(current_time())  # as above
             raise
 
     def _leave(self, me: anyio.Event) -> None:

@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
+from imps_multi.runtime.monotonic import current_time
+
 
 class Places:
     """``count`` places, each given back after ``hold`` seconds at the latest."""
@@ -48,13 +50,13 @@ class Places:
             self._crowded = anyio.Event()
             if self._waiting:
                 self._crowded.set()
-                self._end_overdue(anyio.current_time())
+                self._end_overdue(current_time())
 
     async def _take(self) -> anyio.Event:
         await checkpoint_if_cancelled()
         mine = anyio.Event()
         if self.free > 0:  # then nobody waits
-            self._held[mine] = anyio.current_time()
+            self._held[mine] = current_time()
             return mine
         self._waiting[mine] = None
         self._crowded.set()
@@ -70,7 +72,7 @@ class Places:
     def _hand_on(self) -> None:
         while self._waiting and self.free > 0:
             lucky, _ = self._waiting.popitem(last=False)
-            self._held[lucky] = anyio.current_time()
+            self._held[lucky] = current_time()
             lucky.set()
 
     def _end_overdue(self, now: float) -> None:

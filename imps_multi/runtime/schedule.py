@@ -75,7 +75,7 @@ class Schedule(Generic[K]):
         self._backoff = backoff
         self._rand = rand
         self._wishes: dict[K, Wish] = {}  # every queued key, ready or delayed
-        self._ready: dict[Lane, OrderedDict[K, None]] = {lane: OrderedDict() for lane in Lane}
+        self._ready: tuple[OrderedDict[K, None], ...] = tuple(OrderedDict() for _ in Lane)  # by lane
         self._heap: list[tuple[float, int, K]] = []  # when delayed keys are due, and outdated items
         self._items: dict[K, int] = {}  # every delayed key: the number of its item in the heap
         self._numbers = count()
@@ -155,7 +155,7 @@ class Schedule(Generic[K]):
 
     def next_time(self) -> float | None:
         """Return when the next key is due: None is never, and minus infinity that one is ready."""
-        if any(self._ready.values()):
+        if any(self._ready):
             return -math.inf
         while self._heap and not self._current(self._heap[0]):
             heapq.heappop(self._heap)
@@ -169,7 +169,7 @@ class Schedule(Generic[K]):
     def ready(self, *, now: float, least: Lane = Lane.ROUTINE) -> bool:
         """Tell whether there is a key to take, in that lane or a higher one."""
         self._promote(now)
-        return any(keys for lane, keys in self._ready.items() if lane >= least)
+        return any(self._ready[least:])
 
     def counts(self, *, now: float) -> Counts:
         """Return the depth of each lane and the totals."""

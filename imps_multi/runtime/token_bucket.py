@@ -9,7 +9,9 @@ import math
 from typing import Final
 
 import anyio
-from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint_if_cancelled
+
+from imps_multi.runtime.monotonic import current_time
 
 _WHOLE: Final = 1 - 1e-9  # a token, but for rounding
 _SHORTEST_WAIT: Final = 0.001  # added to an old clock, much less would be lost to rounding, and waited for in vain
@@ -103,22 +105,21 @@ class RateLimiter:
     @property
     def rate(self) -> float:
         """The tokens per second as of now."""
-        return self._bucket.rate(anyio.current_time())
+        return self._bucket.rate(current_time())
 
     async def take(self) -> None:
         """Wait for a token and take it."""
         await checkpoint_if_cancelled()
-        if not self._turn.locked() and self._bucket.take(anyio.current_time()):
-            await cancel_shielded_checkpoint()
+        if not self._turn.locked() and self._bucket.take(current_time()):
             return
         async with self._turn:  # only the first in line sleeps for a token
-            while not self._bucket.take(now := anyio.current_time()):  # noqa: ASYNC110  # tokens come with time
+            while not self._bucket.take(now := current_time()):  # noqa: ASYNC110  # tokens come with time
                 await anyio.sleep(self._bucket.wait_time(now))
 
     def halve(self) -> None:
         """Go on at half the rate, as `TokenBucket.halve`."""
-        self._bucket.halve(anyio.current_time())
+        self._bucket.halve(current_time())
 
     def pause_for(self, seconds: float) -> None:
         """Give out nothing for so long (Retry-After)."""
-        self._bucket.pause_until(anyio.current_time() + seconds)
+        self._bucket.pause_until(current_time() + seconds)
