@@ -95,4 +95,4 @@ async def test_streams_that_something_cuts_every_minute_are_taken_up_again_as_qu
             await anyio.sleep(60.0)
             cluster.cut()
             cluster.add_namespace(f"team-x{number}")
-            assert await until(lambda number=number: (f"team-x{number}", "pull") in cluster.secrets) < 3.0  # type: ignore[misc]  # bound
+            assert await until(lambda number=number: (f"team-x{number}", "pull") in cluster.secrets) < 3.0  # type: ignore[misc]  # bound as a default, in a loop

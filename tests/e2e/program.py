@@ -94,14 +94,10 @@ def printed_role(site: Site) -> list[Manifest]:
 class Program:
     """``run`` as a process; a context manager that ends it whatever happens."""
 
-    def __init__(
-        self, site: Site, *, observe: bool = False, environment: Mapping[str, str] | None = None, ready: bool = True
-    ) -> None:
+    def __init__(self, site: Site, *, observe: bool = False) -> None:
         self._site = site
         self.out, self.err = (site.output_file("run", kind) for kind in ("out", "err"))
-        self._environment = environment
         self._observe = observe
-        self._ready = ready
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -116,16 +112,6 @@ class Program:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end()
-
-    def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is not None and process.poll() is None:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_WITHIN)
-            if process.poll() is None:
-                process.kill()
-                process.wait()
 
     @property
     def running(self) -> bool:
@@ -150,13 +136,11 @@ class Program:
             self._process = subprocess.Popen(  # noqa: S603 - the program under test
                 _line("run", "--config", str(self._site.config), *(("--observe",) if self._observe else ())),
                 cwd=ROOT,
-                env={**os.environ, **(self._environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
             )
-        if self._ready:
-            until(self.is_ready, "the program is ready")
+        until(self.is_ready, "the program is ready")
 
     def stop(self) -> tuple[int, float]:
         """Send SIGTERM; return the exit code and how long it took."""
@@ -226,6 +210,16 @@ class Program:
         """Say whether a policy has so many targets, and all of them as they should be."""
         targets = self.policy(policy).get("targets", {})
         return bool(targets and targets["inSync"] == targets["desired"] == count)
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.poll() is None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_WITHIN)
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
     def _get(self, what: str, path: str) -> str:
         url = f"http://127.0.0.1:{self._site.ports[what]}{path}"

@@ -125,4 +125,5 @@ def test_a_second_process_on_the_same_state_is_refused_and_names_the_first(stage
         finished = run_once(stage.site)
         assert finished.code == 2
         assert f"the process {program.pid}" in finished.err
-        assert command(stage.site, "plan", "--config", str(stage.site.config)).code == 1
+        beside = command(stage.site, "plan", "--config", str(stage.site.config))
+        assert beside.code in (0, 1), "to look is not refused, whether the fan-out is over or not"
