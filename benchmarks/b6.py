@@ -62,6 +62,20 @@ def wait_for(fleet: Fleet, request: str, number: int) -> None:
         time.sleep(0.25)
 
 
+def wait_everywhere(fleet: Fleet, request: str, number: int) -> None:
+    """Wait until each cluster was asked so often; one is looked at at a time, so that looking costs next to nothing.
+
+    Raises:
+        TimeoutError: one was not.
+    """
+    deadline = time.monotonic() + PATIENCE
+    for cluster in fleet.clusters:
+        while fleet.ask(f"/{cluster.name}")["counts"].get(request, 0) < number:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{request} in {cluster.name}: not {number} after {PATIENCE:.0f} s")
+            time.sleep(0.1)
+
+
 def _make(fleet: Fleet, directory: hub.HubDirectory, sizes: Sizes) -> tuple[Times, int]:
     """Make the namespaces, evenly over the clusters and over time, while refreshes follow one another."""
     targets = sizes.clusters * sizes.namespaces
