@@ -96,6 +96,7 @@ def test_a_refresh_reaches_every_target_in_place_for_one_call_and_one_request_ea
         sync(world.site, "everyone")
         until(world.all_right, "the new token is everywhere")
         figure("sync command to 300 targets verified", watch.seconds)
+        until(lambda: len(arrivals.first("MODIFIED")) == len(TEAMS), "the watch beside it has shown every update")
         moments = arrivals.first("MODIFIED").values()
         figure("rotation of 100 targets in one of three clusters", max(moments) - min(moments))
     assert world.registry.mints == mints + 1
@@ -185,6 +186,7 @@ def test_new_namespaces_are_served_while_everything_else_is_being_refreshed(worl
                 world.east.create_namespaces([name])
                 made[name] = time.monotonic()
             until(lambda: made.keys() <= arrivals.first("ADDED").keys(), "every new namespace has its Secret")
+        until(lambda: len(arrivals.first("MODIFIED")) >= len(TEAMS), "the refreshes were seen too")
         served = arrivals.first("ADDED")
         refreshed = [at for at, kind, _ in arrivals.events if kind == "MODIFIED"]
     late = [max(0.0, served[name] - at) for name, at in made.items()]

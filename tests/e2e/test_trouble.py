@@ -138,6 +138,7 @@ def test_a_cluster_that_freezes_is_degraded_alone_and_catches_up(stage: Stage) -
         until(lambda: stage.holds(FROZEN, "third"), "it is right again", within=20)
         figure("thawed until all its targets are right", watch.seconds)
         until(lambda: up(stage, FROZEN) == 1, "it is up again")
+        until(lambda: len(arrivals.events) >= len(TEAMS), "the watch beside it has shown every write")
         changed = sorted(namespace for _, _, namespace in arrivals.events)
     assert uids([frozen]) == before
     assert changed == sorted(TEAMS)
@@ -191,6 +192,7 @@ def test_watches_that_die_in_silence_cost_no_extra_write(stage: Stage) -> None:
         for password in ("fourth", "fifth"):
             stage.rotate(password)
             until(partial(stage.holds, MUTE, password), f"its targets hold the {password}")
+        until(lambda: len(arrivals.events) >= 2 * len(TEAMS), "the watch beside it has shown every write")
         changed = Counter(namespace for _, _, namespace in arrivals.events)
     assert changed == dict.fromkeys(TEAMS, 2)
     assert state(stage, MUTE) == ("Up", "")
