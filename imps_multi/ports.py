@@ -15,6 +15,8 @@ from imps_multi.model.fleet import ClusterSettings
 from imps_multi.model.hub import HubReading, SourceSecret
 from imps_multi.model.names import ClusterName, NamespaceName, PolicyName, SecretName, Uid
 from imps_multi.model.observed import WatchEvent
+from imps_multi.model.policy import SourceRef
+from imps_multi.model.status import PolicyStatus
 
 
 class Reason(enum.Enum):
@@ -173,13 +175,44 @@ class ClusterClient(Protocol):
 
 
 class Hub(Protocol):
-    """Where policies and source Secrets come from."""
+    """Where policies and source Secrets come from. ``read`` and ``changed`` are called by one actor, in turn."""
+
+    async def run(self) -> None:
+        """Keep up with the hub for ever; what has nothing to keep up with waits for ever. A root actor."""
+
+    def need(self, sources: frozenset[SourceRef]) -> None:
+        """Take in which source Secrets the policies in force name; others need not be read. Never blocks."""
 
     async def read(self) -> HubReading:
         """Look at everything once; never raises for bad content (that is a problem in the reading)."""
 
     async def changed(self) -> None:
         """Return when a new reading is due (after the changes have settled)."""
+
+
+class PolicyEvent(Struct, frozen=True):
+    """A Kubernetes Event on a policy. ``warning`` False: type Normal. ``message`` holds no secret."""
+
+    policy: PolicyName
+    uid: Uid
+    reason: str
+    message: str
+    warning: bool = False
+
+
+class PolicyBoard(Protocol):
+    """Where a hub in a cluster shows how its policies stand; a directory hub has none. Each call is tried once."""
+
+    async def put_status(self, policy: PolicyName, status: PolicyStatus) -> None:
+        """Replace the status of a policy as it was last read from the hub.
+
+        Raises:
+            NotFound: the policy is gone, or was never read.
+            Conflict: it moved on since it was read; what moved comes with the next reading.
+        """
+
+    async def post_event(self, event: PolicyEvent) -> None:
+        """Make an Event, or count a like one up."""
 
 
 class Section(enum.Enum):

@@ -28,8 +28,10 @@ async def watch_hub(hub: Hub, store: StateStore, out: Latest[HubSnapshot], rest:
     """Read and publish for ever; deleted policies of which nothing lies anywhere are forgotten."""
     stored = await load_specs(store)
     state = _restored(stored, await load_sources(store))
+    hub.need(sources_named(state))
     while True:
         state = forget(take(state, await hub.read()), rest.value.gone)
+        hub.need(sources_named(state))
         kept = await save_specs(store, stored, state)
         out.set_if_changed(snapshot(state))
         with anyio.CancelScope(deadline=math.inf if kept else anyio.current_time() + STORE_AGAIN_SECONDS):
@@ -46,6 +48,14 @@ def take(state: HubState, reading: HubReading) -> HubState:
     if after.whole and not state.whole and state.synced:
         log.info("Hub is whole again")
     return after
+
+
+def sources_named(state: HubState) -> frozenset[SourceRef]:
+    """Return the sources that policies name, in their current or in their last valid spec."""
+    specs = [*state.former.values()]
+    for record in state.policies.values():
+        specs += [spec for spec in (record.current, record.in_force) if isinstance(spec, Policy)]
+    return frozenset(ref for spec in specs for ref in spec.sources)
 
 
 async def load_specs(store: StateStore) -> dict[PolicyName, bytes]:

@@ -164,6 +164,7 @@ class Service:
             credentials.start("start", self._tell_loaded, policy=ONCE)
             async with self._supervisor("root", ROOT) as root:
                 store, rest = ports.store, self.reporter.rest
+                root.start("hub", ports.hub.run)
                 root.start("hub watcher", lambda: watch_hub(ports.hub, store, self.hub, rest))
                 root.start("composer", lambda: run_composer(self.hub, keepers, ports.rules, memory, rest, self.world))
                 root.start("braker", self.braker.run)

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+import anyio
 import anyio.to_thread
 
 from imps_multi.file_changes import FileChanges
 from imps_multi.hubs.manifest_files import manifest_paths, stable_content, unreadable, why
 from imps_multi.hubs.manifests import ManifestFile, read_manifests
 from imps_multi.model.hub import HubProblem, HubReading, Place
+from imps_multi.model.policy import SourceRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,13 @@ class DirectoryHub:
         self._directory = directory
         self._changes = changes or FileChanges()
         self._parsed: Mapping[str, _Parsed] = {}
+
+    async def run(self) -> None:
+        """Wait for ever: a directory is read when it is looked at."""
+        await anyio.sleep_forever()
+
+    def need(self, sources: frozenset[SourceRef]) -> None:
+        """Every manifest is read anyway."""
 
     async def read(self) -> HubReading:
         """Look at every file once; what is wrong is in the reading."""

@@ -80,7 +80,10 @@ def fold(state: HubState, reading: HubReading, now: float) -> HubState:
     doubled = _doubled(reading.objects)
     taken = {key: obj for key, obj in read.items() if key not in doubled}
     missing = _missing(state, frozenset(read), whole=whole, now=now)
-    gone = frozenset(key for key, since in missing.items() if whole and now - since >= SECOND_LOOK)
+    seen_going = frozenset(ObjectKey(*key) for key in reading.deleted)
+    gone = frozenset(
+        key for key, since in missing.items() if whole and (now - since >= SECOND_LOOK or key in seen_going)
+    )
     policies = _policies(state, taken)
     deleted = {
         name: policies.pop(name) for key in gone if (name := PolicyName(key.name)) in policies and _is_policy(key)

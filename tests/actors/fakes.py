@@ -23,6 +23,7 @@ from imps_multi.model.credential import (
 from imps_multi.model.dockerconfig import DockerConfigError, parse
 from imps_multi.model.hub import HubObject, HubProblem, HubReading, Place, SourceSecret
 from imps_multi.model.names import ClusterName, RegistryKey
+from imps_multi.model.policy import SourceRef
 from imps_multi.ports import Section, Transient, WriteRecord
 
 EPOCH = 1_800_000_000.0
@@ -53,7 +54,16 @@ class FakeHub:
         self.problems: tuple[HubProblem, ...] = ()
         self.error: Exception | None = None
         self.reads = 0
+        self.needed: frozenset[SourceRef] = frozenset()
         self._changed = anyio.Event()
+
+    async def run(self) -> None:
+        """Wait for ever."""
+        await anyio.sleep_forever()
+
+    def need(self, sources: frozenset[SourceRef]) -> None:
+        """Remember which sources are named."""
+        self.needed = sources
 
     async def read(self) -> HubReading:
         """Look at everything once."""

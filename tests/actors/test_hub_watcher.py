@@ -63,6 +63,14 @@ async def test_what_is_read_is_published_and_so_is_every_change(bench: Bench) ->
         await until(lambda: bench.policies == {"team", "other"})
 
 
+async def test_the_hub_is_told_which_sources_are_named_also_by_the_last_valid_spec(bench: Bench) -> None:
+    async with bench.watching():
+        await until(lambda: {ref.name for ref in bench.hub.needed} == {"static"})
+        bench.hub.put(NONSENSE)
+        await until(lambda: bench.hub.reads == 2)
+        await until(lambda: {ref.name for ref in bench.hub.needed} == {"static"})
+
+
 async def test_a_reading_that_changes_nothing_is_not_published(bench: Bench) -> None:
     async with bench.watching():
         await until(lambda: bench.policies)

@@ -97,6 +97,19 @@ def test_an_object_is_gone_only_when_two_whole_readings_a_second_apart_lack_it()
     assert not snapshot(state).unsure
 
 
+def test_what_was_seen_being_deleted_is_gone_without_a_second_look() -> None:
+    going = HubReading((policy("b"),), deleted=frozenset({("ImagePullSecret", "", "a")}))
+    state = folded((0.0, whole(policy("a"), policy("b"))), (0.1, going))
+    assert set(state.policies) == {"b"}
+    assert state.seen_deleted == {"a"}
+
+
+def test_what_was_seen_being_deleted_stays_while_the_reading_is_not_whole() -> None:
+    going = HubReading((), deleted=frozenset({("ImagePullSecret", "", "a")}), whole=False)
+    state = folded((0.0, whole(policy("a"))), (0.1, going))
+    assert set(state.policies) == {"a"}
+
+
 def test_an_object_that_was_missing_for_a_moment_starts_anew() -> None:
     state = folded((0.0, whole(policy("a"))), (5.0, whole()), (5.5, whole(policy("a"))), (6.5, whole()))
     assert names(state) == {"a"}
