@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from imps_multi.actors.service import Service
 from imps_multi.actors.station import Station
+from imps_multi.model.decommission import NO_TROUBLE
 from imps_multi.model.names import UNWANTED_SINCE_ANNOTATION
 from imps_multi.model.plan_result import PlannedWrite, PlanProblem, PlanResult
 from imps_multi.model.status import ServiceStatus
@@ -70,7 +71,7 @@ def _problems(status: ServiceStatus) -> Iterable[PlanProblem]:
     for problem in status.hub.problems:
         yield PlanProblem("hub", "NotWhole", f"{problem.file}:{problem.line}:{problem.column}: {problem.message}")
     for cluster in status.clusters:
-        if cluster.reason:
+        if cluster.reason and cluster.reason not in NO_TROUBLE:
             yield PlanProblem(f"cluster {cluster.name}", cluster.reason, cluster.message)
     for credential in status.credentials:
         if credential.reason:

@@ -115,6 +115,7 @@ _SETTINGS = (
     "connectivity",
     "paused",
     "observe",
+    "decommission",
 )
 
 

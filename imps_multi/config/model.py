@@ -64,7 +64,7 @@ class ClusterOptions(Overridable):
     labels: Labels = Field(default={}, description="For policies to select by.")
     paused: bool | None = Field(default=None, description="Read, never written.")
     observe: bool | None = Field(default=None, description="Everything computed and reported, nothing written.")
-    decommission: bool | None = Field(default=None, description="Remove everything of ours (not in this version).")
+    decommission: bool | None = Field(default=None, description="Remove everything of ours from it, under the brake.")
 
 
 class Override(ClusterOptions):

@@ -24,19 +24,6 @@ def unsupported(value: Mapping[str, Any]) -> Iterator[tuple[tuple[Step, ...], st
         yield ("hub", "inCluster"), f"a hub in a cluster {LATER}; use hub.directory"
     if _part(value, "coordination").get("mode") in {"leader", "sharded"}:
         yield ("coordination", "mode"), f"{LATER}; only single is"
-    yield from _decommissioned(value.get("clusters"))
-
-
-def _decommissioned(clusters: object) -> Iterator[tuple[tuple[Step, ...], str]]:
-    for index, entry in enumerate(clusters if isinstance(clusters, list) else []):
-        if not isinstance(entry, Mapping):
-            continue
-        if entry.get("decommission"):
-            yield ("clusters", index, "decommission"), f"{LATER}; take it away"
-        overrides = entry.get("overrides")
-        for number, override in enumerate(overrides if isinstance(overrides, list) else []):
-            if isinstance(override, Mapping) and override.get("decommission"):
-                yield ("clusters", index, "overrides", number, "decommission"), f"{LATER}; take it away"
 
 
 def _part(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -26,6 +26,8 @@ class ClusterSettings(Struct, frozen=True):
     connectivity: Connectivity = Connectivity.ALWAYS
     paused: bool = False
     observe: bool = False
+    decommission: bool = False
+    """Everything of ours is taken away from it; no policy selects it."""
     requests_per_second: float = 200.0
     burst: int = 400
     max_in_flight: int = 16

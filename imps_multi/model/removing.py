@@ -35,7 +35,7 @@ def unwanted(desk: Desk, sight: Sight, policy: PolicyName, claimants: Iterable[C
     ``policy``: whose it was, empty where nothing says so.
     """
     candidate, gate = desk.view.policies.get(policy), desk.gate
-    how = _deletion_policy(candidate, dict(sight.seen.marks.annotations))
+    how = _how(desk, candidate, dict(sight.seen.marks.annotations))
     wish, marked = desk.wish(policy, sight), marks_there(sight)
     let_go = marked is not None or wish in gate.released
     state = State.HELD if wish in gate.held and not let_go else State.LINGERING
@@ -45,11 +45,11 @@ def unwanted(desk: Desk, sight: Sight, policy: PolicyName, claimants: Iterable[C
         sight.name,
         (line, *map(idle_line, claimants)),
         policy=policy,
-        why=f"no longer wanted ({how.value})",
+        why="the cluster is decommissioned" if desk.view.decommission else f"no longer wanted ({how.value})",
         wish=wish,
         marked=marked is not None,
     )
-    if desk.view.hub_empty and policy not in desk.view.seen_deleted:
+    if desk.view.hub_empty and policy not in desk.view.seen_deleted and not desk.view.decommission:
         return fresh(desk, sight, structs.replace(plan, wish=None), policy, marked)
     if not let_go or not gate.whole_picture:
         return fresh(desk, sight, plan, policy, marked)
@@ -111,6 +111,14 @@ def _content(desk: Desk, sight: Sight, candidate: Candidate | None, marked: Mark
     only = given - added if added else None
     wanted = desk.wanted(candidate, sources, sight, keep=keep, only=only, marked=marked)
     return None if losses(keep, wanted.payload.registries) or not wanted.payload.registries else wanted
+
+
+def _how(desk: Desk, candidate: Candidate | None, marks: Mapping[str, str]) -> DeletionPolicy:
+    """Say how a target goes; from a cluster that is decommissioned without linger and without asking who names it."""
+    how = _deletion_policy(candidate, marks)
+    if desk.view.decommission and how is DeletionPolicy.WHEN_UNREFERENCED:
+        return DeletionPolicy.IMMEDIATE
+    return how
 
 
 def _deletion_policy(candidate: Candidate | None, marks: Mapping[str, str]) -> DeletionPolicy:

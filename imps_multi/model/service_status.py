@@ -10,6 +10,7 @@ from msgspec import Struct
 import imps_multi
 from imps_multi.model.brake import HeldSet
 from imps_multi.model.credential import SourceState
+from imps_multi.model.decommission import progress
 from imps_multi.model.growth import Expansion
 from imps_multi.model.hub import HubSnapshot
 from imps_multi.model.instant import format_optional
@@ -50,7 +51,7 @@ def service_status(facts: Facts, previous: ServiceStatus | None, *, now: float) 
         version=imps_multi.__version__,
         hub=_hub(facts),
         configuration=facts.configuration,
-        clusters=[_cluster(report) for _, report in sorted(facts.reports.items())],
+        clusters=[_cluster(report, facts.world) for _, report in sorted(facts.reports.items())],
         policies=list(_policies(facts, around, before)),
         credentials=[_credential(source) for _, source in sorted(facts.world.sources.items())],
         held=[*map(held_status, facts.held), *map(expansion_status, facts.expansions)],
@@ -86,15 +87,16 @@ def _shown(world: World) -> set[PolicyName]:
     return there | world.invalid.keys()
 
 
-def _cluster(report: ClusterReport) -> ClusterView:
+def _cluster(report: ClusterReport, world: World) -> ClusterView:
     contact = report.contact
+    leaving = progress(report, world)
     return ClusterView(
         name=report.settings.name,
         uid=contact.uid,
         labels=dict(report.settings.labels),
         state=contact.phase.value,
-        reason=contact.reason,
-        message=contact.message,
+        reason=leaving.reason if leaving else contact.reason,
+        message=leaving.message if leaving else contact.message,
         since=format_optional(contact.since),
         next_attempt=format_optional(contact.next_attempt),
         last_contact=format_optional(contact.last_contact),

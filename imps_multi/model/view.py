@@ -69,6 +69,8 @@ class View(Struct, frozen=True):
     by_name: Mapping[SecretName, tuple[Candidate, ...]]
     seen_deleted: frozenset[PolicyName]
     hub_empty: bool
+    decommission: bool = False
+    """Everything of ours is to go from this cluster."""
     excluding: tuple[Candidate, ...] = ()
     """Those that keep out of namespaces that they would select otherwise."""
 
@@ -119,6 +121,7 @@ def view(world: World, settings: ClusterSettings, *, hub: HubId, previous: Itera
         by_name={name: tuple(rivals) for name, rivals in by_name.items()},
         seen_deleted=world.seen_deleted,
         hub_empty=world.hub_empty,
+        decommission=settings.decommission,
         excluding=tuple(one for rivals in by_name.values() for one in rivals if one.policy.namespaces.exclude),
     )
 
@@ -132,7 +135,12 @@ def rank(policy: Policy) -> tuple[float, str]:
 
 
 def reaches(policy: Policy, settings: ClusterSettings) -> bool:
-    """Say whether a policy selects a cluster; one that names none, and was given no default, selects none."""
+    """Say whether a policy selects a cluster; one that names none, and was given no default, selects none.
+
+    Nobody selects a cluster that is decommissioned.
+    """
+    if settings.decommission:
+        return False
     return policy.clusters is not None and cluster_selected(policy.clusters, settings.name, settings.labels)
 
 

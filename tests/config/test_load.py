@@ -176,7 +176,6 @@ def test_a_mistake_says_where_and_what(refused: Callable[..., list[str]], text: 
         ("{name: a, context: c}", "needs kubeconfig"),
         ("{name: a, inCluster: true, kubeconfig: b, context: c}", "an inCluster entry needs a name, and neither"),
         ("{inCluster: true}", "an inCluster entry needs a name"),
-        ("{name: a, inCluster: true, decommission: true}", "is not supported by this version"),
         ("{name: a, inCluster: true, overrides: [{contexts: [b]}]}", "are for entries with contexts"),
         ("{name: a, inCluster: true, labels: {a: 1}}", "must be a text; put it in quotes"),
         ("{name: a, inCluster: true, labels: {a/b/c: x}}", 'the key "a/b/c" is not valid'),

@@ -121,9 +121,12 @@ def world(*policies: Resolved, version: int = 1, hub_empty: bool = False, delete
     )
 
 
-def seen_from(there: World, cluster: ClusterName = CLUSTER, previous: Iterable[str] = ()) -> View:
+def seen_from(
+    there: World, cluster: ClusterName = CLUSTER, previous: Iterable[str] = (), *, decommission: bool = False
+) -> View:
     """Look at a world from one cluster."""
-    return view(there, ClusterSettings(cluster), hub=HUB, previous=tuple(HubId(one) for one in previous))
+    settings = ClusterSettings(cluster, decommission=decommission)
+    return view(there, settings, hub=HUB, previous=tuple(HubId(one) for one in previous))
 
 
 def namespace(
