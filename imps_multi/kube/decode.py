@@ -6,13 +6,12 @@ nothing that leaves this file holds a value of its data. Pure but for the clock 
 """
 
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from collections.abc import Iterable
+from typing import Final
 from urllib.parse import quote
 
-from msgspec import Struct
-
 from imps_multi.kube.answers import Status
+from imps_multi.kube.frames import Bookmark, Fault, Frame, Lost, Page, Reader, Seen
 from imps_multi.kube.interner import Interner
 from imps_multi.kube.wire import (
     NAMESPACE_FRAME,
@@ -58,76 +57,8 @@ PARTIAL_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.
 WHOLE: Final = "application/json"
 POLICY_GROUP: Final = POLICY_API_VERSION.partition("/")[0] + "/"
 
-SeenEvent = NamespaceSeen | SecretSeen
-GoneEvent = NamespaceGone | SecretGone
 
-
-class Seen(Struct, frozen=True):
-    """An object is there."""
-
-    key: NamespaceName
-    version: int
-    event: SeenEvent
-
-
-class Lost(Struct, frozen=True):
-    """An object went."""
-
-    key: NamespaceName
-    version: int
-    event: GoneEvent
-
-
-class Bookmark(Struct, frozen=True):
-    """Nothing changed up to this version. ``ends_list``: everything that was there has been sent."""
-
-    version: int
-    ends_list: bool = False
-
-
-class Fault(Struct, frozen=True):
-    """The server ends the watch, and says why."""
-
-    status: Status
-
-
-Frame = Seen | Lost | Bookmark | Fault
-
-
-class Page(Struct, frozen=True):
-    """One page of a list: what ``Reader.seen`` reads one by one, and where the list goes on."""
-
-    items: Sequence[NamespaceObject | SecretObject]
-    version: int
-    token: str
-
-
-class Reader(Protocol):
-    """One watched kind. ``query`` narrows every request; ``words`` names the kind in messages."""
-
-    words: str
-    path: str
-    query: str
-    watch_accept: str
-    list_accept: str
-
-    def frame(self, line: bytes, *, live: bool) -> Frame:
-        """Read a line of a watch; ``live`` once the initial list is complete. Raises msgspec.DecodeError."""
-
-    def page(self, body: bytes) -> Page:
-        """Read a page of a list. Raises msgspec.DecodeError."""
-
-    def listed(self, item: NamespaceObject | SecretObject) -> Seen | None:
-        """Read an item of a page; None for what was not asked for."""
-
-    def replaced(self, seen: Iterable[SeenEvent], version: int, *, reset: bool) -> WatchEvent:
-        """Return the event for a whole list."""
-
-    def forget(self) -> None:
-        """Let go of what only served a whole list."""
-
-
-def reader(watched: Watched, clock: Clock) -> Reader:
+def reader(watched: Watched, clock: Clock) -> Reader[WatchEvent]:
     """Return the reader of what is watched."""
     match watched:
         case WatchNamespaces():
@@ -153,7 +84,7 @@ class NamespaceReader:
         """Empty the interner."""
         self._interner.clear()
 
-    def frame(self, line: bytes, *, live: bool) -> Frame:
+    def frame(self, line: bytes, *, live: bool) -> Frame[WatchEvent]:
         """Read a line; a namespace that is ADDED to a complete list is dated."""
         frame = NAMESPACE_FRAME.decode(line)
         found = frame.object
@@ -167,21 +98,17 @@ class NamespaceReader:
             case _:
                 return _aside(frame.type, found)
 
-    def page(self, body: bytes) -> Page:
+    def page(self, body: bytes) -> Page[WatchEvent]:
         """Read a page."""
         page = NAMESPACE_PAGE.decode(body)
-        return _page(page.metadata, page.items or ())
+        return _page(page.metadata, (self._seen(item.metadata, 0.0) for item in page.items or ()))
 
-    def listed(self, item: NamespaceObject | SecretObject) -> Seen | None:
-        """Read an item."""
-        return self._seen(item.metadata, 0.0)
-
-    def replaced(self, seen: Iterable[SeenEvent], version: int, *, reset: bool) -> WatchEvent:
+    def replaced(self, seen: Iterable[WatchEvent], version: int, *, reset: bool) -> WatchEvent:
         """Return the list as one event."""
         records = tuple(event.record for event in seen if isinstance(event, NamespaceSeen))
         return NamespacesReplaced(records, version, reset=reset)
 
-    def _seen(self, meta: Meta, seen_at: float) -> Seen:
+    def _seen(self, meta: Meta, seen_at: float) -> Seen[WatchEvent]:
         record = NamespaceRecord(
             name=_namespace(meta.name),
             resource_version=meta.resource_version,
@@ -210,7 +137,7 @@ class SecretReader:
         """Empty the interner."""
         self._interner.clear()
 
-    def frame(self, line: bytes, *, live: bool) -> Frame:  # noqa: ARG002 - a Secret is not dated
+    def frame(self, line: bytes, *, live: bool) -> Frame[WatchEvent]:  # noqa: ARG002 - a Secret is not dated
         """Read a line; a Secret of another name, which a server must not send, only moves the version on."""
         frame = SECRET_FRAME.decode(line)
         found = frame.object
@@ -224,21 +151,18 @@ class SecretReader:
             return Lost(namespace, meta.resource_version, SecretGone(namespace, self._name, meta.resource_version))
         return self._seen(found)
 
-    def page(self, body: bytes) -> Page:
+    def page(self, body: bytes) -> Page[WatchEvent]:
         """Read a page."""
         page = SECRET_PAGE.decode(body)
-        return _page(page.metadata, page.items or ())
+        mine = (self._seen(item) if item.metadata.name == self._name else None for item in page.items or ())
+        return _page(page.metadata, mine)
 
-    def listed(self, item: NamespaceObject | SecretObject) -> Seen | None:
-        """Read an item."""
-        return self._seen(item) if isinstance(item, SecretObject) and item.metadata.name == self._name else None
-
-    def replaced(self, seen: Iterable[SeenEvent], version: int, *, reset: bool) -> WatchEvent:
+    def replaced(self, seen: Iterable[WatchEvent], version: int, *, reset: bool) -> WatchEvent:
         """Return the list as one event."""
         secrets = tuple((event.namespace, event.secret) for event in seen if isinstance(event, SecretSeen))
         return SecretsReplaced(self._name, secrets, version, reset=reset)
 
-    def _seen(self, found: SecretObject) -> Seen:
+    def _seen(self, found: SecretObject) -> Seen[WatchEvent]:
         namespace = _namespace(found.metadata.namespace)
         secret = seen_secret(found, self._interner)
         return Seen(namespace, secret.resource_version, SecretSeen(namespace, self._name, secret))
@@ -292,7 +216,7 @@ def _namespace(name: str) -> NamespaceName:
     return NamespaceName(sys.intern(name))
 
 
-def _aside(kind: str, found: NamespaceObject | SecretObject) -> Frame:
+def _aside(kind: str, found: NamespaceObject | SecretObject) -> Frame[WatchEvent]:
     """Read an event that is about no object; one of an unknown type only moves the version on."""
     if kind == "ERROR":
         return Fault(Status(found.code, found.reason, found.message, found.details))
@@ -300,5 +224,5 @@ def _aside(kind: str, found: NamespaceObject | SecretObject) -> Frame:
     return Bookmark(found.metadata.resource_version, ends_list=kind == "BOOKMARK" and ends)
 
 
-def _page(meta: ListMeta, items: Sequence[NamespaceObject | SecretObject]) -> Page:
+def _page(meta: ListMeta, items: Iterable[Seen[WatchEvent] | None]) -> Page[WatchEvent]:
     return Page(items, meta.resource_version, meta.continue_)

@@ -9,11 +9,11 @@ lines.
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final, NoReturn
+from typing import Final, Generic, NoReturn
 from urllib.parse import quote
 
 import anyio.lowlevel
@@ -21,12 +21,10 @@ import msgspec
 from aiohttp import ClientSession
 from msgspec import Struct
 
-from imps_multi.kube.decode import Bookmark, Fault, Frame, Lost, Page, Reader, Seen, SeenEvent
 from imps_multi.kube.excerpt import excerpt
+from imps_multi.kube.frames import Bookmark, Change, E, Fault, Lost, Page, Reader, Seen
 from imps_multi.kube.lines import Lines, LineTooLongError
 from imps_multi.kube.transport import Call, FellSilent, OversizedAnswer, Stream, Transport
-from imps_multi.model.names import NamespaceName
-from imps_multi.model.observed import WatchEvent
 from imps_multi.ports import Gone, Invalid, Resume, Transient
 
 SILENCE: Final = 150.0
@@ -41,13 +39,13 @@ LARGE_LIST: Final = 64 << 10
 SLICE: Final = 0.002
 """Seconds of decoding after which others get a turn."""
 
-Emit = Callable[[WatchEvent], None]
+Emit = Callable[[E], None]
 
 
-class Collecting(Struct, frozen=True):
+class Collecting(Struct, Generic[E], frozen=True):
     """The initial events of a WatchList are coming in."""
 
-    found: dict[NamespaceName, SeenEvent] = msgspec.field(default_factory=dict)
+    found: dict[Hashable, E] = msgspec.field(default_factory=dict)
 
 
 class Following(Struct, frozen=True):
@@ -66,18 +64,18 @@ class Adrift(Struct, frozen=True):
     """Nothing can be gone on from: the stream fell silent, or named an older version after a newer one."""
 
 
-Phase = Collecting | Following | Ended | Adrift
+Phase = Collecting[E] | Following | Ended | Adrift
 
 
 @dataclass
-class History:
+class History(Generic[E]):
     """What is remembered of one watched kind between streams: how far it came, and whether it went back."""
 
-    reader: Reader
+    reader: Reader[E]
     highest: int = 0
     went_back: bool = False
 
-    def replaced(self, found: Mapping[NamespaceName, SeenEvent], version: int) -> WatchEvent:
+    def replaced(self, found: Mapping[Hashable, E], version: int) -> E:
         """Return the event for a whole list, and remember it."""
         reset = self.went_back or version < self.highest
         self.highest, self.went_back = version, False
@@ -109,7 +107,7 @@ class NoWatchListError(Exception):
     """The server does not answer a WatchList as one: no end of the initial events."""
 
 
-def step(phase: Phase, frame: Seen | Lost | Bookmark, history: History) -> tuple[Phase, WatchEvent | None]:
+def step(phase: Phase[E], frame: Change[E], history: History[E]) -> tuple[Phase[E], E | None]:
     """Take one frame in: return the next phase, and the event that it makes known."""
     match phase:
         case Collecting(found=found):
@@ -125,8 +123,8 @@ def step(phase: Phase, frame: Seen | Lost | Bookmark, history: History) -> tuple
 
 
 def _collect(
-    phase: Collecting, found: dict[NamespaceName, SeenEvent], frame: Seen | Lost | Bookmark, history: History
-) -> tuple[Phase, WatchEvent | None]:
+    phase: Collecting[E], found: dict[Hashable, E], frame: Change[E], history: History[E]
+) -> tuple[Phase[E], E | None]:
     match frame:
         case Seen(key=key, event=event):
             found[key] = event
@@ -141,32 +139,32 @@ def _collect(
     return phase, None
 
 
-class Reflector:
+class Reflector(Generic[E]):
     """One watched kind of one cluster; one ``run`` is one stream."""
 
-    def __init__(self, transport: Transport, history: History, support: Support) -> None:
+    def __init__(self, transport: Transport, history: History[E], support: Support) -> None:
         self._transport = transport
         self._history = history
         self._reader = history.reader
         self._support = support
 
-    async def run(self, resume: Resume | None, emit: Emit) -> Resume | None:
+    async def run(self, resume: Resume | None, emit: Emit[E]) -> Resume | None:
         """Run a stream to its end; see ``ports.ClusterClient.watch``."""
-        phase = await self._listed(emit) if resume is None else Following(resume.resource_version)
+        phase: Phase[E] = await self._listed(emit) if resume is None else Following(resume.resource_version)
         while isinstance(phase, Following):
             phase = await self._watch(phase, emit)
         return Resume(phase.version) if isinstance(phase, Ended) else None
 
-    async def _listed(self, emit: Emit) -> Phase:
+    async def _listed(self, emit: Emit[E]) -> Phase[E]:
         """Announce a whole list, and whatever else its stream brings; return where that leaves us."""
         if self._support.watch_list:
             with suppress(NoWatchListError):
-                return await self._watch(Collecting(), emit)
+                return await self._watch(Collecting[E](), emit)
         version = await self._list(emit)
         self._support.watch_list = False  # learned only now: a server that merely hangs does not answer a list either
         return Following(version)
 
-    async def _watch(self, phase: Phase, emit: Emit) -> Phase:
+    async def _watch(self, phase: Phase[E], emit: Emit[E]) -> Phase[E]:
         """Run one stream from this phase on; return the phase that its end leaves us in."""
         call = self._watch_call(phase)
         try:
@@ -180,7 +178,7 @@ class Reflector:
         finally:
             stream.close()
 
-    async def _pump(self, call: Call, stream: Stream, phase: Phase, emit: Emit) -> Phase:
+    async def _pump(self, call: Call, stream: Stream, phase: Phase[E], emit: Emit[E]) -> Phase[E]:
         """Read until the stream ends, one way or another."""
         lines, size = Lines(), 0
         while isinstance(phase, (Collecting, Following)):
@@ -194,7 +192,7 @@ class Reflector:
                 break  # to go on over a connection whose buffers this list has not filled
         return phase
 
-    async def _absorb(self, call: Call, lines: list[bytes], phase: Phase, emit: Emit) -> Phase:
+    async def _absorb(self, call: Call, lines: list[bytes], phase: Phase[E], emit: Emit[E]) -> Phase[E]:
         """Take in the lines of one chunk, giving others a turn in between."""
         turns = Turns()
         for line in lines:
@@ -204,7 +202,7 @@ class Reflector:
             await turns.taken()
         return phase
 
-    def _ended(self, call: Call, lines: Lines, phase: Phase) -> Phase:
+    def _ended(self, call: Call, lines: Lines, phase: Phase[E]) -> Phase[E]:
         """Return the phase after a proper end."""
         if lines.unfinished:
             raise self._broken(call, "the stream ended inside an event")
@@ -216,7 +214,7 @@ class Reflector:
             case Ended() | Adrift():
                 return phase
 
-    async def _read(self, stream: Stream, phase: Phase) -> bytes | None:
+    async def _read(self, stream: Stream, phase: Phase[E]) -> bytes | None:
         """Return the next chunk; empty at the proper end, None after a silence that a fresh list answers."""
         collecting = isinstance(phase, Collecting)
         try:
@@ -232,9 +230,9 @@ class Reflector:
         except LineTooLongError as error:
             raise self._broken(call, "an event is larger than any object can be") from error
 
-    def _frame(self, call: Call, line: bytes, phase: Phase) -> Seen | Lost | Bookmark:
+    def _frame(self, call: Call, line: bytes, phase: Phase[E]) -> Change[E]:
         try:
-            frame: Frame = self._reader.frame(line, live=isinstance(phase, Following))
+            frame = self._reader.frame(line, live=isinstance(phase, Following))
         except msgspec.DecodeError as error:
             raise self._broken(call, f"not a Kubernetes watch: {excerpt(str(error))}") from None
         if isinstance(frame, Fault):
@@ -247,15 +245,14 @@ class Reflector:
             raise Gone(str(error))
         raise error
 
-    async def _list(self, emit: Emit) -> int:
+    async def _list(self, emit: Emit[E]) -> int:
         """List in pages, announce the whole, and return its version."""
-        found: dict[NamespaceName, SeenEvent] = {}
+        found: dict[Hashable, E] = {}
         turns, version, token = Turns(), 0, ""
         async with self._transport.own_connection() as session:  # closed with the buffers that the pages have filled
             while not version or token:
                 page = await self._page(session, token)
-                for item in page.items:
-                    seen = self._reader.listed(item)
+                for seen in page.items:
                     if seen is not None:
                         found[seen.key] = seen.event
                     await turns.taken()
@@ -264,14 +261,14 @@ class Reflector:
         emit(self._history.replaced(found, version))
         return version
 
-    async def _page(self, session: ClientSession, token: str) -> Page:
+    async def _page(self, session: ClientSession, token: str) -> Page[E]:
         """Ask for a page, and for a smaller one where that is too large."""
         try:
             return await self._sized_page(session, token, PAGE)
         except OversizedAnswer:
             return await self._sized_page(session, token, SMALL_PAGE)
 
-    async def _sized_page(self, session: ClientSession, token: str, limit: int) -> Page:
+    async def _sized_page(self, session: ClientSession, token: str, limit: int) -> Page[E]:
         call = self._list_call(token, limit)
         body = await self._transport.call(call, largest=LARGEST_PAGE, session=session)
         try:
@@ -290,7 +287,7 @@ class Reflector:
         path = f"{self._reader.path}?{'&'.join(part for part in parts if part)}"
         return Call(f"list {self._reader.words}", "GET", path, self._reader.list_accept)
 
-    def _watch_call(self, phase: Phase) -> Call:
+    def _watch_call(self, phase: Phase[E]) -> Call:
         start = (
             f"resourceVersion={phase.version}"
             if isinstance(phase, Following)

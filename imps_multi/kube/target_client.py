@@ -42,7 +42,7 @@ class TargetClient:
         self._transport = transport
         self._clock = shared.clock
         self._support = Support()
-        self._histories: dict[Watched, History] = {}
+        self._histories: dict[Watched, History[WatchEvent]] = {}
 
     @property
     def last_byte_at(self) -> float:
