@@ -244,10 +244,10 @@ class Book:
         self._failures.pop(where, None)
         stands = self.observed.answer(plan.name, plan.namespace, after)
         self._past.note(where, before, after, self.view.hubs)
-        self._past.give_away(after, self.view.hubs)
+        let_go = self._past.give_away(after, self.view.hubs)
         known = self.observed.secret(plan.name, plan.namespace)
         same = known is not None and same_secret(known, after)
-        if same and not stands and plan.namespace not in self.writing:
+        if same and not stands and not let_go and plan.namespace not in self.writing:
             return []  # the watch was first, and left nothing to do
         spoilt = not (stands or same) and known is not None and self._follow(where, now)
         return self.look(plan.namespace, now=now, urgent=spoilt)

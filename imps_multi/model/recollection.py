@@ -57,10 +57,10 @@ class Recollection:
             self._lost.pop(where, None)
         self.remembered.pop(known.uid, None)
 
-    def give_away(self, secret: SeenSecret, hubs: frozenset[HubId]) -> None:
-        """Forget what we took our marks from ourselves: it is not ours any more."""
-        if isinstance(owner(secret, hubs, {}), Foreign):
-            self.remembered.pop(secret.uid, None)
+    def give_away(self, secret: SeenSecret, hubs: frozenset[HubId]) -> bool:
+        """Forget what we took our marks from ourselves: it is not ours any more. Say whether it was remembered."""
+        given_away = isinstance(owner(secret, hubs, {}), Foreign)
+        return given_away and self.remembered.pop(secret.uid, None) is not None
 
     def forget(self, wheres: Iterable[Where]) -> None:
         """Forget places."""

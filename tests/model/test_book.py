@@ -269,6 +269,19 @@ def test_a_target_that_was_given_away_is_not_taken_back() -> None:
     assert line_of(book) == (State.CONFLICT, "Conflict")
 
 
+def test_a_target_that_was_given_away_is_somebody_else_s_also_when_the_watch_is_first() -> None:
+    retain, rival = policy(names=["other"], deletion=DeletionPolicy.RETAIN), policy("rival", suspend=True)
+    there = written(resolved(policy(deletion=DeletionPolicy.RETAIN)))
+    book = listed(resolved(retain), resolved(rival), found=[there])
+    book.judge(book.wishes().wishes, frozenset())
+    (plan,) = book.writes(A, now=NOW)
+    after = carry_out(there, plan)
+    assert after is not None
+    book.see(told(after, 20), now=NOW)
+    book.written(plan, as_seen(there).uid, 20, now=NOW)
+    assert line_of(book) == (State.CONFLICT, "Conflict")
+
+
 def test_another_uid_in_the_place_of_a_target_is_counted_however_it_is_learnt() -> None:
     there = written(resolved(), uid="one")
     book = listed(resolved(), found=[there])
