@@ -25,6 +25,7 @@ from imps_multi.model.observed import (
 from imps_multi.model.observed_fold import Observed, same_secret
 from imps_multi.model.plan import EXPANSION_HELD, Planner
 from imps_multi.model.recollection import Looks, Recollection
+from imps_multi.model.removing import LOOK_AT_MOST
 from imps_multi.model.report import PolicyTally
 from imps_multi.model.tally import Tally, Where
 from imps_multi.model.target_plan import Create, Delete, Line, State, TargetPlan, Update, Wish
@@ -275,7 +276,7 @@ class Book:
     def referenced(self, plan: TargetPlan, *, now: float) -> list[Due]:
         """Put a deletion off: somebody names the Secret. Looked at again after 1 min … 1 h."""
         where = (plan.namespace, plan.name)
-        delay = min(2 * self._look_delays.get(where, 30.0), 3600.0)
+        delay = min(2 * self._look_delays.get(where, 30.0), LOOK_AT_MOST)
         self._look_delays[where] = delay
         self._looks[where] = now + delay
         return self.look(plan.namespace, now=now)

@@ -27,6 +27,8 @@ from imps_multi.model.wanted import Marked, Wanted
 LINGER = "1h"
 LINGER_SECONDS = 3600.0
 LINGER_AT_MOST = 7 * 86400.0
+LOOK_AT_MOST = 3600.0
+"""How far looks for who names a Secret are apart."""
 
 
 def unwanted(desk: Desk, sight: Sight, policy: PolicyName, claimants: Iterable[Candidate]) -> TargetPlan | None:
@@ -90,11 +92,17 @@ def marks_there(sight: Sight) -> Marked | None:
 def _linger(desk: Desk, sight: Sight, plan: TargetPlan, policy: PolicyName, there: Marked | None) -> TargetPlan:
     marked = there or Marked(sight.now, LINGER)
     until = marked.unwanted_since + (parse_duration(marked.linger) or LINGER_SECONDS)
-    look = max(until, desk.gate.looks.get((plan.namespace, plan.name), 0.0))
+    look = max(until, _next_look(desk, sight))
     last = marked.unwanted_since + LINGER_AT_MOST
     if sight.now >= min(look, last):
         return writing(plan, Delete(sight.seen.uid, sight.seen.resource_version, check=sight.now < last))
     return structs.replace(fresh(desk, sight, plan, policy, marked), wake_at=min(look, last))
+
+
+def _next_look(desk: Desk, sight: Sight) -> float:
+    """Return when somebody who named it is looked for again; at once where the clock was set back since."""
+    look = desk.gate.looks.get((sight.record.name, sight.name), 0.0)
+    return look if look - sight.now <= LOOK_AT_MOST else 0.0
 
 
 def _content(desk: Desk, sight: Sight, candidate: Candidate | None, marked: Marked | None) -> Wanted | None:

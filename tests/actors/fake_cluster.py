@@ -71,6 +71,7 @@ class FakeCluster:
         self.namespaces: dict[str, NamespaceRecord] = {}
         self.secrets: dict[Where, Json] = {}
         self.named_by: dict[Where, str] = {}
+        self.after_look: Callable[[str, str], None] = lambda _namespace, _name: None
         """Who in a namespace names a Secret."""
         self.requests: list[Request] = []
         self.streams: list[Stream] = []
@@ -447,7 +448,9 @@ class FakeClient:
         """Say who names the Secret."""
         with self._request("references", namespace, name):
             await self._cluster.answer(self._limit)
-            return self._cluster.named_by.get((namespace, name))
+            found = self._cluster.named_by.get((namespace, name))
+            self._cluster.after_look(namespace, name)
+            return found
 
     async def renew_credentials(self) -> None:
         """Nothing to renew."""

@@ -113,6 +113,43 @@ async def test_a_referenced_target_is_looked_at_ever_more_seldom_and_goes_when_f
         await until(lambda: deletes(cluster) == 1, within=HOUR + 60)
 
 
+async def test_a_clock_that_was_set_back_puts_no_look_off(stage: Stage, cluster: FakeCluster) -> None:
+    stage.hub.put(policy(), static())
+    cluster.named_by["team-0001", "pull"] = "pod web"
+    async with stage.running() as service:
+        await settled(service)
+        stage.hub.put(policy(**only("team-0000", "team-0002", "team-0003")))
+        await until(lambda: len(marked(cluster)) == 1)
+        stage.clock.step(3 * DAY)
+        await until(lambda: cluster.requests[-1].verb == "references", within=400.0)
+        stage.clock.step(-DAY)
+        del cluster.named_by["team-0001", "pull"]
+        await until(lambda: deletes(cluster) == 1, within=400.0)
+
+
+async def test_what_is_changed_between_the_look_and_the_delete_is_looked_at_again(
+    stage: Stage, cluster: FakeCluster
+) -> None:
+    """The DELETE binds the version that was looked at."""
+    stage.hub.put(policy(), static())
+
+    def touch(namespace: str, name: str) -> None:
+        cluster.edit(namespace, name, lambda secret: secret["metadata"]["annotations"].update({"theirs": "1"}))
+        cluster.named_by[namespace, name] = "pod web"
+
+    async with stage.running() as service:
+        await settled(service)
+        cluster.after_look = touch
+        stage.hub.put(policy(**only("team-0000", "team-0002", "team-0003")))
+        await until(lambda: len(marked(cluster)) == 1)
+        stage.clock.step(HOUR)
+        await until(
+            lambda: [one.result for one in cluster.writes if one.verb == "delete"] == ["Conflict"], within=400.0
+        )
+        await anyio.sleep(HOUR)
+        assert (len(cluster.secrets), deletes(cluster)) == (4, 0)
+
+
 async def test_after_seven_days_a_target_goes_whoever_names_it(stage: Stage, cluster: FakeCluster) -> None:
     stage.hub.put(policy(), static())
     cluster.named_by["team-0001", "pull"] = "pod web"

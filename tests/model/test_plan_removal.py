@@ -189,7 +189,7 @@ def test_a_look_that_found_a_reference_is_repeated_when_it_is_due() -> None:
 def test_after_seven_days_nobody_is_asked() -> None:
     bench = let_go(deselected())
     step(bench)
-    bench.gate = structs.replace(bench.gate, looks={place(): NOW + 9 * DAY})
+    bench.gate = structs.replace(bench.gate, looks={place(): NOW + 7 * DAY + HOUR / 2})
     assert bench.needed(now=NOW + 7 * DAY - 1).write is None
     plan = bench.needed(now=NOW + 7 * DAY)
     assert isinstance(plan.write, Delete)
