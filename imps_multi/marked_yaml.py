@@ -98,6 +98,18 @@ def documents(content: bytes, file: str) -> tuple[Document, ...]:
     Raises:
         Unreadable: with every mistake that could be found.
     """
+    found, mistakes = legible(content, file)
+    if mistakes:
+        raise Unreadable(mistakes)
+    return found
+
+
+def legible(content: bytes, file: str) -> tuple[tuple[Document, ...], tuple[Mistake, ...]]:
+    """Read every document, and return its mistakes beside it: what is read then is only good for finding more.
+
+    Raises:
+        Unreadable: it cannot be read to its end.
+    """
     text = _decoded(content, file)
     if not file.endswith(".json"):
         return _documents(text, file, _quick_parser())
@@ -128,17 +140,15 @@ def _place_of(before: str, file: str) -> Place:
     return Place(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
-def _documents(text: str, file: str, parser: Any) -> tuple[Document, ...]:
+def _documents(text: str, file: str, parser: Any) -> tuple[tuple[Document, ...], tuple[Mistake, ...]]:
+    builder = _Builder(yaml.parse(text, Loader=parser), file)
     try:
-        builder = _Builder(yaml.parse(text, Loader=parser), file)
         roots = list(builder.roots())
     except yaml.MarkedYAMLError as error:
-        raise Unreadable([_syntax(error, text, file)]) from None
+        raise Unreadable([*builder.mistakes, _syntax(error, text, file)]) from None
     except yaml.YAMLError:
-        raise Unreadable([Mistake(Place(file), "cannot be parsed")]) from None
-    if builder.mistakes:
-        raise Unreadable(builder.mistakes)
-    return tuple(Document(root, file) for root in roots if root.value is not None)
+        raise Unreadable([*builder.mistakes, Mistake(Place(file), "cannot be parsed")]) from None
+    return tuple(Document(root, file) for root in roots if root.value is not None), tuple(builder.mistakes)
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Mistake:

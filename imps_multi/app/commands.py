@@ -16,6 +16,7 @@ import structlog
 
 from imps_multi.app.assembly import Assembly
 from imps_multi.app.garbage import calm_collector, keep_giving_back
+from imps_multi.app.members import everything_wrong
 from imps_multi.app.planning import collect
 from imps_multi.app.reloading import keep_reloading
 from imps_multi.app.requests import handlers, take_up_stored
@@ -24,6 +25,8 @@ from imps_multi.config.load import InvalidConfiguration, Loaded, load
 from imps_multi.config.state import state_root
 from imps_multi.hubs.control import serve_control
 from imps_multi.hubs.state_directory import StateLock, StateRefused
+from imps_multi.kube.shared import Shared
+from imps_multi.model.names import HubId
 from imps_multi.model.plan_result import PlanResult
 from imps_multi.model.policy_status import exit_code
 from imps_multi.runtime.shutdown import StopSignal, stop_on_signals
@@ -55,7 +58,7 @@ def plan_once(config: Path) -> PlanResult:
     Raises:
         InvalidConfiguration: the configuration cannot be used.
     """
-    loaded = load(config, os.environ)
+    loaded = load_whole(config)
     configure_logging("console", "error")
     return run_on_loop(lambda: plan(loaded))
 
@@ -128,7 +131,7 @@ async def plan(loaded: Loaded) -> PlanResult:
 
 def _start(config: Path, serve_it: Callable[[Loaded], Awaitable[int]], *, lock: bool) -> int:
     try:
-        loaded = load(config, os.environ)
+        loaded = load_whole(config)
     except InvalidConfiguration as error:
         return _refuse(error)
     telemetry = loaded.configuration.telemetry
@@ -143,6 +146,18 @@ def _start(config: Path, serve_it: Callable[[Loaded], Awaitable[int]], *, lock: 
     except BaseExceptionGroup as group:
         log.critical("The service failed and ends", exc_info=group)
         return FAILED
+
+
+def load_whole(config: Path) -> Loaded:
+    """Load a configuration; of an invalid one, look at the kubeconfigs of its right entries too.
+
+    Raises:
+        InvalidConfiguration: with everything that is wrong.
+    """
+    try:
+        return load(config, os.environ)
+    except InvalidConfiguration as error:
+        raise everything_wrong(error, Shared(hub=HubId(""))) from None
 
 
 async def _assemble(loaded: Loaded, *, observe: bool) -> Assembly:

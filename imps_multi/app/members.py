@@ -55,6 +55,17 @@ def members(loaded: Loaded, shared: Shared) -> Members:
     return Members(tuple(found), _files(loaded, clusters, read))
 
 
+def everything_wrong(error: InvalidConfiguration, shared: Shared) -> InvalidConfiguration:
+    """Add what is wrong in the files to which the right parts of an invalid configuration point."""
+    if error.rest is None:
+        return error
+    try:
+        members(error.rest, shared)
+    except InvalidConfiguration as more:
+        return InvalidConfiguration([*error.problems, *more.problems])
+    return error
+
+
 def _member(cluster: Configured, read: dict[Path, Kubeconfig], shared: Shared) -> FleetMember:
     path = cluster.kubeconfig
     connection = in_cluster_connection() if path is None else read[path].connection(cluster.context)

@@ -10,7 +10,7 @@ import anyio.to_thread
 from msgspec import Struct
 
 from imps_multi.app.assembly import Assembly
-from imps_multi.app.members import Members, members
+from imps_multi.app.members import Members, everything_wrong, members
 from imps_multi.config.load import InvalidConfiguration, Loaded, load
 from imps_multi.config.reload import FollowedFiles
 
@@ -52,7 +52,7 @@ def _read(assembly: Assembly) -> tuple[Loaded, Members] | Refused:
     try:
         loaded = load(assembly.loaded.path, os.environ)
     except InvalidConfiguration as error:
-        return Refused(error)
+        return Refused(everything_wrong(error, assembly.shared))
     try:
         return loaded, members(loaded, assembly.shared)
     except InvalidConfiguration as error:

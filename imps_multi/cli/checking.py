@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from imps_multi.cli.manifest_checks import Finding, Rules, check_manifests
 from imps_multi.hubs.manifest_files import manifest_paths, read_file, stable_content, why
 from imps_multi.hubs.manifests import Manifest, ManifestFile, read_manifests
-from imps_multi.marked_yaml import Document, Unreadable, documents
+from imps_multi.marked_yaml import Document, Unreadable, legible
 from imps_multi.model.hub import Place
 from imps_multi.model.names import POLICY_KIND
 
@@ -101,16 +101,18 @@ def _file(gathered: _Gathered, path: Path, environment: Mapping[str, str]) -> No
     gathered.files += 1
     try:
         content = stable_content(path)
-        found = documents(content, str(path))
+        found, mistakes = legible(content, str(path))
     except OSError as error:
         gathered.findings.append(Finding(Place(str(path)), f"cannot be read: {why(error)}"))
     except Unreadable as error:
         gathered.findings += [Finding(mistake.place, mistake.message) for mistake in error.mistakes]
     else:
-        if _is_kubeconfig(found):
-            gathered.findings += _kubeconfig(path, found[0])
-        elif _is_configuration(found):
+        if _is_configuration(found):
             _configuration(gathered, path, environment)
+        elif _is_kubeconfig(found) and not mistakes:
+            gathered.findings += _kubeconfig(path, found[0])
+        elif _is_kubeconfig(found):
+            gathered.findings += [Finding(mistake.place, mistake.message) for mistake in mistakes]
         else:
             _manifests(gathered, read_manifests(content, str(path)))
 
@@ -144,6 +146,9 @@ def _configuration(gathered: _Gathered, path: Path, environment: Mapping[str, st
         loaded = load(path, environment)
     except InvalidConfiguration as error:
         gathered.findings += [_of_config(problem.place, problem.path, problem.message) for problem in error.problems]
+        if error.rest is not None:
+            gathered.findings += _fleet(error.rest)
+            _hub(gathered, error.rest)
         return
     gathered.configurations.append(loaded)
     gathered.findings += _fleet(loaded)

@@ -5,6 +5,7 @@ is right but something could not be reached. Each command imports what it needs 
 ``validate`` and completion start in a blink.
 """
 
+import gc
 import os
 
 import typer
@@ -55,6 +56,7 @@ def _root() -> None:
 
 def main() -> None:
     """Run the command line."""
+    gc.set_threshold(20_000, 20, 50)  # a command's imports make much that stays, and no garbage
     if COMPLETE_VARIABLE in os.environ:
         from typer._completion_classes import completion_init  # as in `completion`
 

@@ -38,6 +38,8 @@ def fleet(loaded: Loaded, contexts_of: ContextsOf) -> tuple[list[Configured], li
     clusters: list[Configured] = []
     problems: list[ConfigProblem] = []
     for index, entry in enumerate(loaded.configuration.clusters):
+        if index in loaded.left_out:
+            continue
         path = f"clusters[{index}]"
         try:
             there = [] if entry.kubeconfig is None else sorted(contexts_of(entry.kubeconfig))

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from imps_multi.config.environment import expanded
 from imps_multi.config.model import Configuration
 from imps_multi.config.unsupported import RESERVED, unsupported
-from imps_multi.marked_yaml import Document, Unreadable, documents
+from imps_multi.marked_yaml import Document, Mistake, Unreadable, legible
 from imps_multi.model.fields import join, near_field
 from imps_multi.model.hub import Place
 
@@ -47,10 +47,11 @@ class ConfigProblem(Struct, frozen=True, order=True):
 
 
 class InvalidConfiguration(Exception):
-    """The file cannot be used."""
+    """The file cannot be used. ``rest`` is what is right in it, in which there may be more to find."""
 
-    def __init__(self, problems: Iterable[ConfigProblem]) -> None:
+    def __init__(self, problems: Iterable[ConfigProblem], rest: "Loaded | None" = None) -> None:
         self.problems = tuple(sorted(problems))
+        self.rest = rest
         super().__init__("\n".join(map(str, self.problems)))
 
 
@@ -60,6 +61,8 @@ class Loaded(Struct, frozen=True):
     configuration: Configuration
     document: Document
     path: Path
+    left_out: frozenset[int] = frozenset()
+    """The entries of ``clusters`` that are not right, of the ``rest`` of an invalid configuration."""
 
     def place(self, path: str) -> Place:
         """Return where a field stands."""
@@ -72,15 +75,16 @@ def load(path: Path, environment: Mapping[str, str]) -> Loaded:
     Raises:
         InvalidConfiguration: with every problem.
     """
-    document = _document(path)
+    document, mistakes = _document(path)
     found: list[tuple[tuple[Step, ...], str]] = []
     value = expanded(document.value, environment, found)
     found += unsupported(value)
     configuration, errors = _validate(value)
     known = {steps for steps, _ in found}
     found += [(steps, message) for steps, message in errors if steps not in known]
-    if configuration is None or found:
-        raise InvalidConfiguration(_placed(document, steps, message) for steps, message in found)
+    if configuration is None or found or mistakes:
+        placed = [_placed(document, steps, message) for steps, message in found]
+        raise InvalidConfiguration([*mistakes, *placed], _rest(value, [steps for steps, _ in found], document, path))
     return Loaded(_resolved(configuration, path.absolute().parent), document, path)
 
 
@@ -88,20 +92,51 @@ def _placed(document: Document, steps: Sequence[Step], message: str) -> ConfigPr
     return ConfigProblem(document.place(steps), _path(steps) or "(file)", message)
 
 
-def _document(path: Path) -> Document:
+def _document(path: Path) -> tuple[Document, list[ConfigProblem]]:
     try:
-        found = documents(path.read_bytes(), str(path))
+        found, mistakes = legible(path.read_bytes(), str(path))
     except OSError as error:
         problem = ConfigProblem(Place(str(path)), "", f"cannot be read: {error.strerror or type(error).__name__}")
         raise InvalidConfiguration([problem]) from None
     except Unreadable as error:
-        raise InvalidConfiguration(ConfigProblem(one.place, "", one.message) for one in error.mistakes) from None
+        raise InvalidConfiguration(_of_text(error.mistakes)) from None
     if len(found) != 1 or not isinstance(found[0].value, dict):
         message = (
             "must be one YAML mapping with hub and clusters; `imps-multi schema config` prints what may stand in it"
         )
-        raise InvalidConfiguration([ConfigProblem(Place(str(path), 1, 1), "", message)])
-    return found[0]
+        raise InvalidConfiguration([*_of_text(mistakes), ConfigProblem(Place(str(path), 1, 1), "", message)])
+    return found[0], _of_text(mistakes)
+
+
+def _of_text(mistakes: Iterable[Mistake]) -> list[ConfigProblem]:
+    return [ConfigProblem(one.place, "", one.message) for one in mistakes]
+
+
+def _rest(value: Mapping[str, Any], wrong: Iterable[tuple[Step, ...]], document: Document, path: Path) -> Loaded | None:
+    """Return what is right: the parts, and of the clusters the entries, in which nothing was found."""
+    parts, entries = {steps[0] for steps in wrong if steps}, set[int]()
+    for steps in wrong:
+        match steps:
+            case ("clusters", int(index), *_):
+                entries.add(index)
+            case ("clusters",):
+                return None
+            case _:
+                pass
+    kept = {name: part for name, part in value.items() if name not in parts - {"clusters"}}
+    kept.setdefault("hub", _ANY_HUB)
+    kept["clusters"] = [
+        _ANY_ENTRY if index in entries else entry for index, entry in enumerate(value.get("clusters", []))
+    ]
+    configuration, _ = _validate(kept)
+    if configuration is None:
+        return None
+    return Loaded(_resolved(configuration, path.absolute().parent), document, path, frozenset(entries))
+
+
+_ANY_HUB: Final = {"id": "any", "inCluster": True}
+_ANY_ENTRY: Final = {"name": "any", "inCluster": True}
+"""What stands in for parts that are not right, so that the models take the rest; nobody looks at them."""
 
 
 def _validate(value: Mapping[str, Any]) -> tuple[Configuration | None, list[tuple[tuple[Step, ...], str]]]:

@@ -19,7 +19,7 @@ from imps_multi.model.discreet import Discreet
 
 DEFAULT_REGISTRY: Final = "index.docker.io"
 _DOCKER_HUB: Final = ("docker.io", "index.docker.io")
-_HOST: Final = re.compile(r"""\[[^\]/%]*\](?::\d*)?|[A-Za-z0-9\-._~!$&'()*+,;=:"<>\[\]\u0080-\U0010ffff]*""")
+_HOST: Final = re.compile(r"\[[^\]/%]*\](?::\d*)?|[^\x00-\x20#%/?@\\^`{|}\x7f]*")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _GLOB: Final = re.compile(r"(?P<any>[*?])|\[(?P<members>(?:[^\]\-](?:-[^\]\-])?)+)\]|[^*?\[]")

@@ -187,6 +187,28 @@ def test_a_broken_kubeconfig_is_an_error_of_the_configuration(place: Path, befor
     assert all(line.startswith("config.yaml:3:") and said in line for line in found)
 
 
+def test_no_kind_of_mistake_hides_another(place: Path) -> None:
+    """Keys that stand twice, wrong fields, kubeconfigs, clashing names and manifests are all told in one run."""
+    (place / "config.yaml").write_text(
+        "hub: {id: mgmt, directory: ./hub, directory: ./hub}\n"
+        "clusters:\n"
+        '  - {kubeconfig: ./fleet.kubeconfig, contexts: ["prod-*"]}\n'
+        '  - {kubeconfig: ./fleet.kubeconfig, contexts: ["tset-*"]}\n'
+        '  - {kubeconfig: ./fleet.kubeconfig, context: ["prod-*"]}\n'
+        "  - {name: prod-a, kubeconfig: ./fleet.kubeconfig, context: prod-a}\n"
+        "telemetry: {logLevel: loud}\n"
+    )
+    change(place / "hub" / "policy.yaml", "secret: {name: registry-pull}", "secret: {}")
+    assert sorted(line.split(" ")[0].removeprefix(f"{place}/") for line in lines("config.yaml")) == [
+        "config.yaml:1:35:",
+        "config.yaml:4:49:",
+        "config.yaml:5:38:",
+        "config.yaml:6:5:",
+        "config.yaml:7:13:",
+        "hub/policy.yaml:11:5:",
+    ]
+
+
 def test_a_kubeconfig_can_be_checked_by_itself(place: Path) -> None:
     change(place / "fleet.kubeconfig", "https://127.0.0.1:1", "ftp://127.0.0.1:1")
     (line,) = lines("fleet.kubeconfig")

@@ -210,3 +210,29 @@ def test_every_mistake_is_told_at_once_and_in_order(refused: Callable[..., list[
 def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration, match=r"none\.yaml: cannot be read: No such file or directory"):
         load(tmp_path / "none.yaml", {})
+
+
+def test_what_is_written_twice_hides_no_other_mistake(refused: Callable[..., list[str]]) -> None:
+    text = "hub: {id: a, id: b, directory: ./hub}\nclusters: 5\nhub: {}\ntelemetri: {}\n"
+    assert [message.split(": ")[:2] for message in refused(text)] == [
+        ["imps-multi.yaml:1:14", 'the key "id" stands at line 1, column 7 already'],
+        ["imps-multi.yaml:2:1", "clusters"],
+        ["imps-multi.yaml:3:1", 'the key "hub" stands at line 1, column 1 already'],
+        ["imps-multi.yaml:4:1", "telemetri"],
+    ]
+
+
+def test_the_rest_of_an_invalid_configuration_is_what_is_right_in_it(read: Callable[..., Loaded]) -> None:
+    text = "hub: {id: '', directory: ./hub}\nclusters:\n  - {kubeconfig: a}\n  - {name: b, inCluster: true}\n"
+    with pytest.raises(InvalidConfiguration) as caught:
+        read(text)
+    rest = caught.value.rest
+    assert rest is not None
+    assert rest.left_out == {0}
+    assert (rest.configuration.hub.directory, rest.configuration.clusters[1].name) == (None, "b")
+
+
+def test_nothing_is_left_of_a_configuration_whose_clusters_are_no_list(read: Callable[..., Loaded]) -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        read("hub: {id: a, directory: ./hub}\nclusters: 5\n")
+    assert caught.value.rest is None
