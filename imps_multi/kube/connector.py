@@ -5,9 +5,11 @@ A peer that is gone without a word shows within 30 s, also on a connection that 
 
 import asyncio
 import socket
+import ssl
 import sys
+from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -15,6 +17,7 @@ from aiohttp.client_proto import ResponseHandler
 
 from imps_multi.kube.gate import Gate
 from imps_multi.kube.handler import Handler
+from imps_multi.kube.resuming import Sessions
 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ClientRequest, ConnectionKey
@@ -47,9 +50,14 @@ def open_socket(
 
 
 class Connector(aiohttp.TCPConnector):
-    """The pool of one cluster, without a limit: the actor has one. ``gate`` None opens at once, for probes."""
+    """The pool of one cluster, without a limit: the actor has one. ``gate`` None opens at once, for probes.
 
-    def __init__(self, *, resolver: AbstractResolver, gate: Gate | None, single_use: bool = False) -> None:
+    ``sessions`` None makes every handshake a full one: over a proxy there may be two kinds of peer.
+    """
+
+    def __init__(
+        self, *, resolver: AbstractResolver, gate: Gate | None, sessions: Sessions | None, single_use: bool = False
+    ) -> None:
         super().__init__(
             limit=0,
             resolver=resolver,
@@ -58,6 +66,7 @@ class Connector(aiohttp.TCPConnector):
             socket_factory=open_socket,
         )
         self._gate = gate
+        self._sessions = sessions
         self._attempts: set[asyncio.Task[ResponseHandler]] = set()
         handler: type[ResponseHandler] = Handler
         self._factory = partial(handler, loop=self._loop)
@@ -102,10 +111,20 @@ class Connector(aiohttp.TCPConnector):
         traces: list["Trace"],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's name
     ) -> ResponseHandler:
-        if self._gate is None:
-            return await super()._create_connection(req, traces, timeout)
-        async with self._gate.passing():
-            return await super()._create_connection(req, traces, timeout)
+        try:
+            async with self._gate.passing() if self._gate is not None else nullcontext():
+                return await super()._create_connection(req, traces, timeout)
+        except BaseException:
+            if self._sessions is not None:
+                self._sessions.forget()
+            raise
+
+    def _get_ssl_context(self, req: "ClientRequest") -> ssl.SSLContext | None:
+        """Return the context of a request, so wrapped that its handshake may go on from a session."""
+        context = super()._get_ssl_context(req)
+        if context is None or self._sessions is None:
+            return context
+        return cast("ssl.SSLContext", self._sessions.over(context))
 
 
 def _drop(attempt: asyncio.Task[ResponseHandler]) -> None:

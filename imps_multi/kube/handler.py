@@ -13,6 +13,8 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.helpers import TimerNoop
 from msgspec import Struct
 
+from imps_multi.kube.resuming import learn_from
+
 _PLAIN: Final = re.compile(rb"HTTP/1\.1 (20[01])[ \r]")
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n[^ \t])", re.IGNORECASE)
 _SPECIAL: Final = re.compile(rb"\r\n(?:connection|transfer-encoding|content-encoding|upgrade):", re.IGNORECASE)
@@ -55,6 +57,7 @@ class Handler(ResponseHandler):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._expected: asyncio.Future[Whole | None] | None = None
+        self._silent = True
 
     def close(self) -> None:
         """Begin to close in order, and do not wait for it.
@@ -85,6 +88,9 @@ class Handler(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take in an answer at once, or have it parsed."""
+        if self._silent and self.transport is not None:
+            self._silent = False
+            learn_from(self.transport)
         expected, self._expected = self._expected, None
         if expected is not None and not expected.done():
             whole = whole_answer(data)

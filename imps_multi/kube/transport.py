@@ -30,6 +30,7 @@ from imps_multi.kube.exchange import Answer, Exchange, Headers
 from imps_multi.kube.failures import failure, tls_words
 from imps_multi.kube.handler import Whole
 from imps_multi.kube.resolver import Resolver
+from imps_multi.kube.resuming import Sessions
 from imps_multi.kube.shared import Shared
 from imps_multi.ports import PortError, Reason, Transient, Unauthorized
 
@@ -97,6 +98,7 @@ class Transport:
         self._shown: Login | None = None
         self._open: set[ClientResponse | Answer] = set()
         self._context: tuple[KeyPair | None, ssl.SSLContext] | None = None
+        self._sessions = None if connection.proxy else Sessions()
         self._connector = self._new_connector()
         self._session = self._new_session(self._connector)
         self._exchange = Exchange(
@@ -278,7 +280,9 @@ class Transport:
 
     def _new_connector(self, *, single_use: bool = False) -> Connector:
         gate = None if single_use else self._shared.handshakes
-        return Connector(resolver=Resolver(self._shared.lookups), gate=gate, single_use=single_use)
+        return Connector(
+            resolver=Resolver(self._shared.lookups), gate=gate, sessions=self._sessions, single_use=single_use
+        )
 
     def _new_session(self, connector: Connector) -> ClientSession:
         return ClientSession(
