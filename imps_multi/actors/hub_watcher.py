@@ -5,6 +5,7 @@ Never takes anything away because it could not be read.
 """
 
 import math
+from collections.abc import Mapping
 
 import anyio
 import structlog
@@ -14,6 +15,7 @@ from imps_multi.model.hub_fold import HubState, fold, forget, needs_second_look_
 from imps_multi.model.names import PolicyName
 from imps_multi.model.policy import Policy, SourceRef
 from imps_multi.model.rest import Rest
+from imps_multi.model.shown import Shown, shown_policies
 from imps_multi.model.stored_policy import StoredPolicy, decode_policy, encode_policy
 from imps_multi.model.stored_source import decode_source
 from imps_multi.ports import Hub, PortError, Section, StateStore
@@ -24,8 +26,17 @@ STORE_AGAIN_SECONDS = 10.0
 log = structlog.get_logger()
 
 
-async def watch_hub(hub: Hub, store: StateStore, out: Latest[HubSnapshot], rest: Latest[Rest]) -> None:
-    """Read and publish for ever; deleted policies of which nothing lies anywhere are forgotten."""
+async def watch_hub(
+    hub: Hub,
+    store: StateStore,
+    out: Latest[HubSnapshot],
+    rest: Latest[Rest],
+    shown: Latest[Mapping[PolicyName, Shown]] | None = None,
+) -> None:
+    """Read and publish for ever; deleted policies of which nothing lies anywhere are forgotten.
+
+    ``shown`` is set to what the hub shows of its policies, before a snapshot is published that has them.
+    """
     stored = await load_specs(store)
     state = _restored(stored, await load_sources(store))
     hub.need(sources_named(state))
@@ -33,6 +44,8 @@ async def watch_hub(hub: Hub, store: StateStore, out: Latest[HubSnapshot], rest:
         state = forget(take(state, await hub.read()), rest.value.gone)
         hub.need(sources_named(state))
         kept = await save_specs(store, stored, state)
+        if shown is not None:
+            shown.set_if_changed(shown_policies(state.objects.values(), shown.value))
         out.set_if_changed(snapshot(state))
         with anyio.CancelScope(deadline=math.inf if kept else anyio.current_time() + STORE_AGAIN_SECONDS):
             await _until_due(hub, state, rest)

@@ -17,7 +17,8 @@ from imps_multi.model.names import ClusterName, HubId, PolicyName
 from imps_multi.model.report import ClusterReport, Phase
 from imps_multi.model.rest import Rest, at_rest
 from imps_multi.model.service_status import Facts, service_status
-from imps_multi.model.status import Condition, ConfigurationView, ServiceStatus
+from imps_multi.model.shown import Shown
+from imps_multi.model.status import Condition, ConfigurationView, PolicyStatus, ServiceStatus
 from imps_multi.model.world import World
 from imps_multi.ports import Clock, FleetMember, Signals
 from imps_multi.runtime.latest import Latest, wait_any
@@ -28,6 +29,8 @@ PAUSE_PER_CLUSTER = 0.005
 LONGEST_PAUSE = 1.0
 IDLE_SECONDS = 10.0
 CATCH_UP_SECONDS = 2.0
+START_SECONDS = 120.0
+"""For so long after a start, what the hub shows stands until every cluster was heard."""
 
 log = structlog.get_logger()
 
@@ -48,7 +51,12 @@ class Reporter:
         wishes: Callable[[], Mapping[ClusterName, Wishes]],
         signals: Signals,
         clock: Clock,
+        shown: Latest[Mapping[PolicyName, Shown]] | None = None,
     ) -> None:
+        """``shown``: what a hub in a cluster shows of its policies; a directory shows nothing."""
+        self._shown = shown
+        self._first_shown: dict[PolicyName, PolicyStatus | None] = {}
+        self._began: float | None = None
         self._hub_id = hub_id
         self._hub = hub
         self._world = world
@@ -102,7 +110,23 @@ class Reporter:
             held=self._held.value,
             expansions=self._expansions.value,
             configuration=self._configuration.value,
+            shown=self._seen_first(),
+            starting=self._starting(),
         )
+
+    def _starting(self) -> bool:
+        if self._began is None:
+            self._began = anyio.current_time()
+        return anyio.current_time() - self._began < START_SECONDS
+
+    def _seen_first(self) -> Mapping[PolicyName, PolicyStatus]:
+        """Return what was shown of each policy when it was first read: what comes later is our own."""
+        current = self._shown.value if self._shown is not None else {}
+        for name in self._first_shown.keys() - current.keys():
+            del self._first_shown[name]
+        for name, one in current.items():
+            self._first_shown.setdefault(name, one.status)
+        return {name: status for name, status in self._first_shown.items() if status is not None}
 
     def compute(self) -> ServiceStatus:
         """Compute the status anew and publish it; for a moment after a change, the last one stands."""

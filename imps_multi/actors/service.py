@@ -4,7 +4,7 @@ Root children (hub watcher, composer, braker, reporter, fleet) end the process w
 credentials are quarantined alone. Knows no HTTP, no YAML and no AWS: app brings the adapters.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import anyio
@@ -16,6 +16,7 @@ from imps_multi.actors.composer import Memory, Rules, identity_keys, run_compose
 from imps_multi.actors.fleet import run_fleet
 from imps_multi.actors.hub_watcher import watch_hub
 from imps_multi.actors.keepers import Keepers
+from imps_multi.actors.publisher import Publisher
 from imps_multi.actors.quarantine import Quarantine
 from imps_multi.actors.reporter import Reporter
 from imps_multi.actors.setting import Setting
@@ -23,10 +24,11 @@ from imps_multi.actors.token_keeper import Mint, load
 from imps_multi.model.fleet import Safety
 from imps_multi.model.hub import HubSnapshot
 from imps_multi.model.names import ClusterName, HubId, PolicyName
+from imps_multi.model.shown import Shown
 from imps_multi.model.status import ConfigurationView
 from imps_multi.model.wanted import WantedCache
 from imps_multi.model.world import World
-from imps_multi.ports import Clock, FleetMember, Hub, Provider, Section, Signals, StateStore
+from imps_multi.ports import Clock, FleetMember, Hub, PolicyBoard, Provider, Section, Signals, StateStore
 from imps_multi.runtime.backoff import Backoff, Rand
 from imps_multi.runtime.latest import Latest
 from imps_multi.runtime.restarts import Exhausted, RestartPolicy
@@ -63,6 +65,8 @@ class Ports:
     clock: Clock
     rand: Rand
     observe: bool = False
+    board: PolicyBoard | None = None
+    """Where policies show how they stand: a hub in a cluster."""
 
 
 class Service:
@@ -79,6 +83,7 @@ class Service:
             clock=ports.clock,
             counted=lambda: self.reporter.counted,
         )
+        self.shown: Latest[Mapping[PolicyName, Shown]] | None = None if ports.board is None else Latest({})
         self.reporter = Reporter(
             hub_id=ports.hub_id,
             hub=self.hub,
@@ -90,7 +95,13 @@ class Service:
             wishes=lambda: self.braker.wishes,
             signals=ports.signals,
             clock=ports.clock,
+            shown=self.shown,
         )
+        self.publisher: Publisher | None = None
+        if ports.board is not None and self.shown is not None and not ports.observe:
+            self.publisher = Publisher(
+                board=ports.board, status=self.reporter.status, shown=self.shown, rand=ports.rand
+            )
         self.setting = Setting(
             hub=ports.hub_id,
             previous_hubs=ports.previous_hubs,
@@ -163,12 +174,14 @@ class Service:
             memory = Memory(ports.store)
             credentials.start("start", self._tell_loaded, policy=ONCE)
             async with self._supervisor("root", ROOT) as root:
-                store, rest = ports.store, self.reporter.rest
+                store, rest, shown = ports.store, self.reporter.rest, self.shown
                 root.start("hub", ports.hub.run)
-                root.start("hub watcher", lambda: watch_hub(ports.hub, store, self.hub, rest))
+                root.start("hub watcher", lambda: watch_hub(ports.hub, store, self.hub, rest, shown))
                 root.start("composer", lambda: run_composer(self.hub, keepers, ports.rules, memory, rest, self.world))
                 root.start("braker", self.braker.run)
                 root.start("reporter", self.reporter.run)
+                if self.publisher is not None:  # its failures must not end the service
+                    root.start("publisher", self.publisher.run, policy=ALONE)
                 root.start("places", self.setting.places.run)
                 root.start("fleet", self._fleet)
 
@@ -203,3 +216,5 @@ class Service:
 
     async def _flush(self) -> None:
         self.reporter.compute()
+        if self.publisher is not None:
+            await self.publisher.flush()

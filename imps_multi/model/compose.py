@@ -213,6 +213,7 @@ def _resolved(inputs: Inputs, policy: Policy, standing: Standing, states: Mappin
         history_known=history.known,
         past_labels=history.labels,
         past_annotations=history.annotations,
+        handled_sync=history.handled_sync,
     )
 
 

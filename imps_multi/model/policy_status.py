@@ -5,6 +5,8 @@ Pure. The previous status only lends the times at which conditions last flipped.
 
 from collections.abc import Iterable, Mapping
 
+from msgspec import structs
+
 from imps_multi.model.brake import HeldSet
 from imps_multi.model.credential import SourceState
 from imps_multi.model.growth import Expansion
@@ -24,6 +26,7 @@ from imps_multi.model.readiness import (
     target_counts,
     targets_reachable,
     targets_synced,
+    unheard,
 )
 from imps_multi.model.report import ClusterReport, Phase, PolicyTally
 from imps_multi.model.status import (
@@ -35,22 +38,46 @@ from imps_multi.model.status import (
 )
 from imps_multi.model.world import InvalidView, Resolved
 
+STANDING = frozenset({"Suspended", "SourceNotAllowed", "SourceError"})
+"""Reasons that no cluster has a say in: they are shown at once, also right after a start."""
 
-def invalid_status(view: InvalidView, around: Circumstances, previous: PolicyStatus | None) -> PolicyStatus:
-    """Return the status of a policy that cannot be used."""
+
+def invalid_status(
+    view: InvalidView, around: Circumstances, previous: PolicyStatus | None, in_force: Resolved | None = None
+) -> PolicyStatus:
+    """Return the status of a policy that cannot be used; its last valid spec, if ``in_force``, is told of as ever."""
     message = "; ".join(str(problem) for problem in view.problems)
     ready = Ready("False", "InvalidSpec", message, Severity.WRONG)
-    return PolicyStatus(
+    base = PolicyStatus() if in_force is None else _computed(in_force, around, previous)
+    others = [structs.replace(one, observed_generation=view.generation) for one in base.conditions[1:]]
+    return structs.replace(
+        base,
         status="Failed",
         reason=message,
         observed_generation=view.generation,
-        conditions=_conditions([("Ready", ready)], view.generation, around.now, previous),
+        conditions=_conditions([("Ready", ready)], view.generation, around.now, previous) + others,
         last_successful_reconciliation=previous.last_successful_reconciliation if previous else None,
     )
 
 
 def policy_status(resolved: Resolved, around: Circumstances, previous: PolicyStatus | None) -> PolicyStatus:
-    """Return the status of a policy in force; clusters and namespaces are not cut."""
+    """Return the status of a policy in force; clusters and namespaces are not cut.
+
+    Right after a start, what the hub shows stands until every cluster was heard.
+    """
+    shown = around.shown.get(resolved.policy.name) if around.starting else None
+    computed = _computed(resolved, around, previous)
+    if shown is None or computed.conditions[0].reason in STANDING or not _says_something(shown):
+        return computed
+    return shown if unheard(resolved, around) else computed
+
+
+def _says_something(shown: PolicyStatus) -> bool:
+    """Say whether a shown status is worth keeping: not that of a start that was cut short."""
+    return bool(shown.status) and all(one.reason not in ("Starting", "Waiting") for one in shown.conditions)
+
+
+def _computed(resolved: Resolved, around: Circumstances, previous: PolicyStatus | None) -> PolicyStatus:
     policy = resolved.policy
     mine = tallies_of(resolved, around)
     counts = target_counts(mine.values())
@@ -60,7 +87,7 @@ def policy_status(resolved: Resolved, around: Circumstances, previous: PolicySta
     rows = [
         ("Ready", ready),
         ("SourcesResolved", sources_resolved(resolved, around)),
-        ("TargetsSynced", targets_synced(counts)),
+        ("TargetsSynced", targets_synced(resolved, around)),
         ("TargetsReachable", targets_reachable(resolved, around)),
         ("CredentialsFresh", credentials_fresh(resolved, around)),
         *([("DeletionHeld", Ready("True", "DeletionHeld", held_text(held)))] if held else []),
@@ -82,7 +109,7 @@ def policy_status(resolved: Resolved, around: Circumstances, previous: PolicySta
         clusters=_clusters(resolved, around, mine),
         credentials=[_credential(source) for source in resolved.sources],
         held=_held(held[0]) if held else None,
-        last_handled_sync=policy.sync_request,
+        last_handled_sync=resolved.handled_sync,
     )
 
 

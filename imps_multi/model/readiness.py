@@ -13,10 +13,10 @@ from imps_multi.model.fleet import Connectivity
 from imps_multi.model.growth import Expansion
 from imps_multi.model.matching import glob_match, nearest_name
 from imps_multi.model.merge_remarks import merge_remarks
-from imps_multi.model.names import ClusterName
+from imps_multi.model.names import ClusterName, PolicyName
 from imps_multi.model.payload import allowed
 from imps_multi.model.report import ClusterReport, Phase, PolicyTally
-from imps_multi.model.status import TargetCounts
+from imps_multi.model.status import PolicyStatus, TargetCounts
 from imps_multi.model.view import reaches
 from imps_multi.model.world import Resolved
 
@@ -40,6 +40,10 @@ class Circumstances(Struct, frozen=True):
     now: float
     held: tuple[HeldSet, ...]
     expansions: tuple[Expansion, ...] = ()
+    shown: Mapping[PolicyName, PolicyStatus] = {}
+    """What the hub showed of each policy when it was first read."""
+    starting: bool = False
+    """The process started a moment ago: what was shown stands until the clusters were heard."""
 
 
 class Severity(enum.IntEnum):
@@ -107,12 +111,17 @@ def _held_row(resolved: Resolved, around: Circumstances) -> Ready | None:
 
 def _unreachable(resolved: Resolved, around: Circumstances) -> Ready | None:
     away = [report for report in reached(resolved, around) if _is_away(report)]
-    starting = [report.settings.name for report in reached(resolved, around) if _is_starting(report)]
+    starting = [report for report in reached(resolved, around) if _is_starting(report)]
     if away:
         return Ready("Unknown", "TargetUnreachable", _away_text(away), Severity.UNREACHABLE)
     if starting:
-        return Ready("Unknown", "Starting", f"not contacted yet: {_some(starting)}", Severity.UNREACHABLE)
+        return Ready("Unknown", "Starting", _some([_starting_text(one) for one in starting]), Severity.UNREACHABLE)
     return None
+
+
+def _starting_text(report: ClusterReport) -> str:
+    what = "not contacted yet" if report.contact.phase is Phase.STARTING else "being listed"
+    return f"{report.settings.name} is {what}"
 
 
 def _all_synced(resolved: Resolved, around: Circumstances) -> Ready:
@@ -153,11 +162,16 @@ def _refusals(resolved: Resolved, around: Circumstances) -> Iterable[str]:
                     yield f"{source.ref} may not go to {name}/{namespace}: {why}"
 
 
-def targets_synced(counts: TargetCounts) -> Ready:
-    """Say whether every target is as it should be."""
-    if counts.in_sync == counts.desired:
-        return Ready("True", "AllSynced", f"{counts.summary} targets are in sync")
-    return Ready("False", "PartiallySynced", f"{counts.summary} targets are in sync")
+def targets_synced(resolved: Resolved, around: Circumstances) -> Ready:
+    """Say whether every target is as it should be, and whether what should go can be taken away."""
+    mine = tallies_of(resolved, around)
+    counts = target_counts(mine.values())
+    said = f"{counts.summary} targets are in sync"
+    if counts.in_sync != counts.desired:
+        return Ready("False", "PartiallySynced", f"{said}: {_trouble_text(mine)}")
+    if counts.failed:
+        return Ready("False", "DeletionFailed", f"{counts.failed} targets cannot be removed: {_trouble_text(mine)}")
+    return Ready("True", "AllSynced", said)
 
 
 def targets_reachable(resolved: Resolved, around: Circumstances) -> Ready:
@@ -221,6 +235,18 @@ def reached(resolved: Resolved, around: Circumstances) -> list[ClusterReport]:
 def _counted(report: ClusterReport) -> bool:
     """Say whether what is open in a cluster counts against a policy: it can be written now."""
     return report.contact.phase is Phase.UP
+
+
+def unheard(resolved: Resolved, around: Circumstances) -> bool:
+    """Say whether something that a policy depends on was not heard yet: a cluster, or a source that is being asked."""
+    waiting = any(source.reason == "Waiting" for source in resolved.sources)
+    return waiting or any(not _heard(report) for report in reached(resolved, around))
+
+
+def _heard(report: ClusterReport) -> bool:
+    if report.contact.phase in (Phase.UP, Phase.PAUSED):
+        return report.listed and report.looked >= 0
+    return report.contact.phase is not Phase.STARTING
 
 
 def _is_away(report: ClusterReport) -> bool:

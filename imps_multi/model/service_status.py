@@ -41,12 +41,23 @@ class Facts(Struct, frozen=True):
     held: tuple[HeldSet, ...] = ()
     expansions: tuple[Expansion, ...] = ()
     configuration: ConfigurationView = ConfigurationView()
+    shown: Mapping[PolicyName, PolicyStatus] = {}
+    """What a hub in a cluster showed of each policy when it was first read."""
+    starting: bool = False
 
 
 def service_status(facts: Facts, previous: ServiceStatus | None, *, now: float) -> ServiceStatus:
     """Compute everything that is told. ``now`` in seconds since the epoch."""
-    around = Circumstances(reports=facts.reports, held=facts.held, expansions=facts.expansions, now=now)
-    before = {view.name: view.status for view in previous.policies} if previous is not None else {}
+    around = Circumstances(
+        reports=facts.reports,
+        held=facts.held,
+        expansions=facts.expansions,
+        now=now,
+        shown=facts.shown,
+        starting=facts.starting,
+    )
+    told = {view.name: view.status for view in previous.policies} if previous is not None else {}
+    before = {str(name): status for name, status in facts.shown.items()} | told
     return ServiceStatus(
         version=imps_multi.__version__,
         hub=_hub(facts),
@@ -74,7 +85,7 @@ def _policies(facts: Facts, around: Circumstances, before: Mapping[str, PolicySt
     for name in sorted(_shown(facts.world)):
         invalid, resolved = facts.world.invalid.get(name), facts.world.policies.get(name)
         if invalid is not None:
-            status = invalid_status(invalid, around, before.get(name))
+            status = invalid_status(invalid, around, before.get(name), resolved)
             yield PolicyView(name=name, generation=invalid.generation, secret_name=invalid.secret_name, status=status)
         elif resolved is not None:
             policy = resolved.policy

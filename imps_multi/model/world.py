@@ -43,6 +43,8 @@ class Resolved(Struct, frozen=True):
     """What it wrote before is known: a registry in a target that is neither wanted nor retained is not from us."""
     past_labels: frozenset[str] = frozenset()
     past_annotations: frozenset[str] = frozenset()
+    handled_sync: str = ""
+    """The value of the sync annotation that was acted on last."""
     revision: int = 0
     """Changes whenever anything above does; what was built for it stays good while it stands."""
 

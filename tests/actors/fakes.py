@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+import msgspec
 from anyio.lowlevel import checkpoint
+from msgspec import structs
 
 from imps_multi.model.credential import (
     Bounds,
@@ -22,9 +24,10 @@ from imps_multi.model.credential import (
 )
 from imps_multi.model.dockerconfig import DockerConfigError, parse
 from imps_multi.model.hub import HubObject, HubProblem, HubReading, Place, SourceSecret
-from imps_multi.model.names import ClusterName, RegistryKey
+from imps_multi.model.names import ClusterName, PolicyName, RegistryKey
 from imps_multi.model.policy import SourceRef
-from imps_multi.ports import Section, Transient, WriteRecord
+from imps_multi.model.status import PolicyStatus
+from imps_multi.ports import NotFound, PolicyEvent, Section, Transient, WriteRecord
 
 EPOCH = 1_800_000_000.0
 SPACE = "registry-access"
@@ -101,6 +104,69 @@ class FakeHub:
     def _tell(self) -> None:
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
+
+
+@dataclass
+class FakeBoard:
+    """Shows statuses on a fake hub's policies. ``error`` is raised instead; ``keeps``: the fields that its CRD has."""
+
+    hub: FakeHub
+    error: Exception | None = None
+    event_error: Exception | None = None
+    hanging: bool = False
+    echoing: bool = True
+    """Whether what is written is seen at once."""
+    keeps: frozenset[str] | None = None
+    puts: list[tuple[float, str, PolicyStatus]] = field(default_factory=list)
+    events: list[PolicyEvent] = field(default_factory=list)
+    putting: int = 0
+    most: int = 0
+    """How many were under way at most."""
+
+    async def put_status(self, policy: PolicyName, status: PolicyStatus) -> None:
+        """Write a status, and let the hub see it."""
+        self.putting += 1
+        self.most = max(self.most, self.putting)
+        try:
+            await checkpoint()
+            if self.hanging:
+                await anyio.sleep_forever()
+            if self.error is not None:
+                raise self.error
+            if f"ImagePullSecret {policy}" not in self.hub.objects:
+                raise NotFound(f"{policy} is gone")
+            self.puts.append((anyio.current_time(), policy, status))
+            if self.echoing:
+                self.show(policy, msgspec.to_builtins(status))
+        finally:
+            self.putting -= 1
+
+    async def post_event(self, event: PolicyEvent) -> None:
+        """Keep an Event."""
+        await checkpoint()
+        if self.event_error is not None:
+            raise self.event_error
+        self.events.append(event)
+
+    def show(self, policy: str, status: Mapping[str, Any] | None) -> None:
+        """Make a status what the hub shows: ours, or somebody's edit."""
+        kept = {key: value for key, value in (status or {}).items() if self.keeps is None or key in self.keeps}
+        one = self.hub.objects[f"ImagePullSecret {policy}"]
+        self.hub.put(structs.replace(one, content={**one.content, "status": kept}))
+
+    def shown(self, policy: str = "team") -> dict[str, Any]:
+        """Return what the hub shows."""
+        content: dict[str, Any] = self.hub.objects[f"ImagePullSecret {policy}"].content.get("status", {})
+        return content
+
+    def condition(self, kind: str = "Ready", policy: str = "team") -> tuple[str, str] | None:
+        """Return status and reason of a condition that is shown."""
+        found = [one for one in self.shown(policy).get("conditions", ()) if one["type"] == kind]
+        return (found[0]["status"], found[0]["reason"]) if found else None
+
+    def told(self) -> list[str]:
+        """Return the reasons of all Events."""
+        return [one.reason for one in self.events]
 
 
 @dataclass

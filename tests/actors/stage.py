@@ -17,7 +17,7 @@ from imps_multi.ports import FleetMember
 from imps_multi.runtime.latest import Latest
 from imps_multi.runtime.shutdown import StopSignal
 from tests.actors.fake_cluster import FakeCluster
-from tests.actors.fakes import LIFE, FakeHub, FakeProvider, FakeStore, RecordingSignals, WallClock, interpret
+from tests.actors.fakes import LIFE, FakeBoard, FakeHub, FakeProvider, FakeStore, RecordingSignals, WallClock, interpret
 
 STEP = 0.01
 BOUND = 10.0
@@ -43,6 +43,7 @@ class Stage:
     rules: Latest[Rules] = field(default_factory=lambda: Latest(rules()))
     members: Latest[tuple[FleetMember, ...]] = field(default_factory=lambda: Latest(()))
     observe: bool = False
+    board: FakeBoard | None = None
     rand: Callable[[], float] = field(default_factory=lambda: random.Random(7).random)  # noqa: S311  # repeatable
     provider: FakeProvider = field(init=False)
 
@@ -76,6 +77,7 @@ class Stage:
             clock=self.clock,
             rand=self.rand,
             observe=self.observe,
+            board=self.board,
         )
 
     @asynccontextmanager

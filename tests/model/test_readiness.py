@@ -35,9 +35,9 @@ def resolved(*sources: SourceState, suspend: bool = False, clusters: tuple[str, 
         secret=TargetSecret(SecretName("pull")),
         clusters=ClusterSelection(names=clusters),
         suspend=suspend,
-        sync_request="please",
+        sync_request="newer",
     )
-    return Resolved(policy, Standing.VALID, sources or (source(),))
+    return Resolved(policy, Standing.VALID, sources or (source(),), handled_sync="please")
 
 
 def source(**given: Any) -> SourceState:
