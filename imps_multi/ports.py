@@ -133,8 +133,11 @@ class ClusterClient(Protocol):
     def last_byte_at(self) -> float:
         """When the last byte of any answer came, as ``anyio.current_time`` counts."""
 
-    async def probe(self) -> ServerVersion:
-        """GET /version on a fresh connection, within two seconds."""
+    async def probe(self, *, anew: bool = False) -> ServerVersion:
+        """GET /version on a fresh connection, within two seconds.
+
+        ``anew``: contact begins; connections from before are given up, since their peer may be gone.
+        """
 
     async def identity(self) -> Uid:
         """Return the UID of the kube-system namespace."""

@@ -55,7 +55,7 @@ async def reach(here: Station, retries: Retries) -> bool:
     """Try once to reach the cluster; on failure wait out the backoff. Tell whether it is ours to work on."""
     try:
         async with _slot(here, retries):
-            version = await here.client.probe()
+            version = await here.client.probe(anew=True)
             uid = await _identity(here)
     except PortError as failure:
         here.setting.claims.tried(here.name)

@@ -7,6 +7,7 @@ import asyncio
 import socket
 import ssl
 import sys
+from collections.abc import Coroutine
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
@@ -20,8 +21,7 @@ from imps_multi.kube.handler import Handler
 from imps_multi.kube.resuming import Sessions
 
 if TYPE_CHECKING:
-    from aiohttp.client_reqrep import ClientRequest, ConnectionKey
-    from aiohttp.connector import Connection
+    from aiohttp.client_reqrep import ClientRequest
     from aiohttp.tracing import Trace
 
 KEEPALIVE_IDLE: Final = 10
@@ -71,9 +71,17 @@ class Connector(aiohttp.TCPConnector):
         handler: type[ResponseHandler] = Handler
         self._factory = partial(handler, loop=self._loop)
 
-    async def kept(self, key: "ConnectionKey") -> "Connection | None":
-        """Return a connection that was kept alive and will do for such requests, if there is one."""
-        return await self._get(key, [])
+    async def open(
+        self,
+        req: "ClientRequest",
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's word
+        *,
+        gated: bool,
+    ) -> Handler:
+        """Make a connection that is not of this pool, and is the caller's to close."""
+        made = await self._shielded(self._attempt(req, [], timeout, self._gate if gated else None))
+        assert isinstance(made, Handler)  # there is no other kind here
+        return made
 
     async def close(self, *, abort_ssl: bool = False) -> None:
         """Close everything; an attempt that nobody waits for any more gets a moment to end."""
@@ -91,12 +99,15 @@ class Connector(aiohttp.TCPConnector):
         traces: list["Trace"],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's name
     ) -> ResponseHandler:
+        return await self._shielded(self._attempt(req, traces, timeout, self._gate))
+
+    async def _shielded(self, attempting: Coroutine[None, None, ResponseHandler]) -> ResponseHandler:
         """Connect in a task of its own, which a cancellation of the request leaves alone.
 
         Cancelling a TLS handshake makes uvloop write to a socket that it has closed, and report that as fatal. The
         attempt ends by itself (``sock_connect``), and what comes of it is dropped.
         """
-        attempt = asyncio.create_task(self._attempt(req, traces, timeout))
+        attempt = asyncio.create_task(attempting)
         self._attempts.add(attempt)
         attempt.add_done_callback(self._attempts.discard)
         try:
@@ -110,9 +121,10 @@ class Connector(aiohttp.TCPConnector):
         req: "ClientRequest",
         traces: list["Trace"],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's name
+        gate: Gate | None,
     ) -> ResponseHandler:
         try:
-            async with self._gate.passing() if self._gate is not None else nullcontext():
+            async with gate.passing() if gate is not None else nullcontext():
                 return await super()._create_connection(req, traces, timeout)
         except BaseException:
             if self._sessions is not None:

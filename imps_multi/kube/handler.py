@@ -1,11 +1,12 @@
 """One connection: aiohttp's, with a short way for the answer that comes whole, and an abrupt end.
 
 Nearly every write is answered by a few hundred bytes in one piece. ``whole_answer`` reads those; whatever
-else comes goes to aiohttp's parser, from its first byte. Made by ``connector``, asked by ``exchange``.
+else comes goes to aiohttp's parser, from its first byte. Made by ``connector``, asked and kept by ``exchange``.
 """
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Final
 
 import aiohttp
@@ -58,6 +59,8 @@ class Handler(ResponseHandler):
         super().__init__(loop)
         self._expected: asyncio.Future[Whole | None] | None = None
         self._silent = True
+        self.on_lost: Callable[[Handler], None] | None = None
+        """Told when the connection is no more."""
 
     def close(self) -> None:
         """Begin to close in order, and do not wait for it.
@@ -68,6 +71,12 @@ class Handler(ResponseHandler):
         super().close()
         if transport is not None:
             self._loop.call_soon(transport.abort)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Tell whoever waits, and whoever keeps count."""
+        super().connection_lost(exc)
+        if self.on_lost is not None:
+            self.on_lost(self)
 
     def send(self, request: bytes) -> "asyncio.Future[Whole | None]":
         """Send a request. The future gives its answer if that comes whole; with None, ``read`` gives it.

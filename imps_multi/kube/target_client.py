@@ -49,9 +49,10 @@ class TargetClient:
         """When the last byte of any answer came, or the client was made."""
         return self._transport.last_byte_at
 
-    async def probe(self) -> ServerVersion:
+    async def probe(self, *, anew: bool = False) -> ServerVersion:
         """GET /version on a fresh connection. Others may read it too: only ``identity`` proves the log-in."""
-        version = self._read(VERSION, await self._transport.probe(VERSION), msgspec.json.Decoder(_Version).decode)
+        answer = await self._transport.probe(VERSION, anew=anew)
+        version = self._read(VERSION, answer, msgspec.json.Decoder(_Version).decode)
         return ServerVersion(version.git_version)
 
     async def identity(self) -> Uid:

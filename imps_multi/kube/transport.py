@@ -26,7 +26,7 @@ from imps_multi.kube.answers import Status, read_status, refusal
 from imps_multi.kube.connection import Connection, KeyPair
 from imps_multi.kube.connector import Connector
 from imps_multi.kube.credentials import CredentialSource, Login
-from imps_multi.kube.exchange import Answer, Exchange, Headers
+from imps_multi.kube.exchange import Answer, Exchange, Headers, Over
 from imps_multi.kube.failures import failure, tls_words
 from imps_multi.kube.handler import Whole
 from imps_multi.kube.resolver import Resolver
@@ -107,7 +107,6 @@ class Transport:
             headers=self._usual_headers(),
             server_name=connection.server_name,
             connect_within=CONNECT_LIMIT,
-            within=request_timeout,
         )
 
     @property
@@ -125,7 +124,7 @@ class Transport:
         It goes over one of the shared connections, or over those of the session given.
         """
         if session is None and not self._connection.proxy:
-            return await self._logged_in(partial(self._asked, call, largest))
+            return await self._logged_in(partial(self._asked, call, largest, self.request_timeout, Over.KEPT))
         return await self._body(await self._accepted(call, Way(session or self._session, self._limits)), call, largest)
 
     def own_connection(self) -> ClientSession:
@@ -137,13 +136,18 @@ class Transport:
         limits = ClientTimeout(total=None, sock_connect=CONNECT_LIMIT, sock_read=silence)
         return Stream(self, call, await self._accepted(call, Way(self._session, limits, self.request_timeout)))
 
-    async def probe(self, call: Call) -> bytes:
-        """Send a request on a fresh connection, past the gate, within two seconds (a log-in has a limit of its own)."""
+    async def probe(self, call: Call, *, anew: bool = False) -> bytes:
+        """Send a request on a fresh connection, past the gate, within two seconds (a log-in has a limit of its own).
+
+        ``anew``: nothing that was kept is used any more, since its peer may be gone; this connection is, from now on.
+        """
+        self._connector.clear_dns_cache()  # the server may have moved while it was away
+        if not self._connection.proxy:
+            over = Over.ANEW if anew else Over.FRESH
+            return await self._logged_in(partial(self._asked, call, LARGEST_REFUSAL, PROBE_LIMIT, over))
         async with self._new_session(self._new_connector(single_use=True)) as session:
             way = Way(session, ClientTimeout(total=PROBE_LIMIT, sock_connect=PROBE_LIMIT))
-            body = await self._body(await self._accepted(call, way), call, LARGEST_REFUSAL)
-        self._connector.clear_dns_cache()  # the server may have moved while it was away
-        return body
+            return await self._body(await self._accepted(call, way), call, LARGEST_REFUSAL)
 
     async def renew_credentials(self) -> None:
         """Renew the log-in that was shown last, unless that has been done since."""
@@ -169,6 +173,7 @@ class Transport:
         """Close every connection, the busy ones too, without waiting for the peer."""
         for response in tuple(self._open):  # or their readers would never hear of it
             self.let_go(response)
+        self._exchange.close()
         with anyio.move_on_after(0.5, shield=True):
             await self._session.close()
 
@@ -187,13 +192,15 @@ class Transport:
                 raise
         return await send(renewed)
 
-    async def _asked(self, call: Call, largest: int, login: Login) -> bytes:
-        """Send without a session, and return the body of a 2xx answer; the request timeout is for all of it."""
+    async def _asked(self, call: Call, largest: int, within: float, over: Over, login: Login) -> bytes:
+        """Send without a session, and return the body of a 2xx answer, all of it ``within`` so many seconds."""
         context = await self._tls(call.what, login.certificate)
         if self._session.closed:
             raise Transient(f"{call.what} on {self.server}: the client is closed")
         try:
-            answer = await self._exchange.ask(call.method, call.path, _headers(call, login), call.body, tls=context)
+            answer = await self._exchange.ask(
+                call.method, call.path, _headers(call, login), call.body, tls=context, within=within, over=over
+            )
         except FAILURES as error:
             self._count("<error>", call)
             raise failure(call.what, self.server, error) from _shown_cause(error)

@@ -390,7 +390,7 @@ class FakeClient:
         """When the last answer came."""
         return self._last_byte_at
 
-    async def probe(self) -> ServerVersion:
+    async def probe(self, *, anew: bool = False) -> ServerVersion:  # noqa: ARG002  # there are no connections here
         """GET /version."""
         with self._request("probe"):
             await self._cluster.answer(PROBE_LIMIT)

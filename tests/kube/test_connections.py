@@ -1,9 +1,11 @@
 """How connections are made, shared, bounded and closed."""
 
+import asyncio
 import socket
 
 import anyio
 import anyio.to_thread
+import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
@@ -19,10 +21,14 @@ from imps_multi.ports import (
     Transient,
     WatchNamespaces,
 )
+from tests.actors.stage import until
 from tests.kube.scripted import client_of, end_of_list, scripted, streamed
-from tests.kube.servers import listening, silent, well
+from tests.kube.servers import NAMESPACE, listening, silent, well
 
 pytestmark = pytest.mark.anyio
+
+KUBE_SYSTEM = msgspec.json.encode(NAMESPACE)
+VERSION = b'{"gitVersion": "v1.36.3"}'
 
 
 def test_sockets_notice_a_dead_peer() -> None:
@@ -47,6 +53,56 @@ async def test_calls_share_a_connection_and_a_probe_has_its_own(shared: Shared) 
         await client.probe()
     assert used[0] == used[1]
     assert len(set(used)) == 3
+
+
+async def test_a_probe_that_begins_contact_gives_up_what_was_kept_and_is_kept_itself(shared: Shared) -> None:
+    used: list[int] = []
+
+    async def handler(request: BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        used.append(request.transport.get_extra_info("peername")[1])
+        return await well(request)
+
+    async with scripted(handler) as server, client_of(server.connection(), shared) as client:
+        await client.identity()
+        await client.probe(anew=True)
+        await client.identity()
+        await client.identity()
+    assert used[0] != used[1]
+    assert used[1:] == [used[1]] * 3
+
+
+async def test_a_kept_connection_whose_peer_is_gone_costs_no_time_once_a_probe_was_answered(shared: Shared) -> None:
+    connections: list[asyncio.StreamWriter] = []
+
+    async def first_one_falls_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        for _ in range(1 if len(connections) == 1 else 2):
+            head = await reader.readuntil(b"\r\n\r\n")
+            body = VERSION if b"/version" in head else KUBE_SYSTEM
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    async with (
+        listening(first_one_falls_silent) as address,
+        client_of(Connection(server=f"http://{address}"), shared, request_timeout=30.0) as client,
+    ):
+        await client.identity()
+        with anyio.fail_after(5):
+            await client.probe(anew=True)
+            assert await client.identity() == "u-1"
+    assert len(connections) == 2
+
+
+async def test_idle_connections_are_closed_after_a_while(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imps_multi.kube.kept.IDLE_SECONDS", 0.05)
+    async with scripted(well) as server, client_of(server.connection(), shared) as client:
+        await client.identity()
+        kept = client._transport._exchange._kept
+        assert len(kept._idle) == 1
+        with anyio.fail_after(5):
+            await until(lambda: not client._transport._exchange._open)
+        assert kept._idle == []
+        await client.identity()
 
 
 async def test_the_last_byte_is_dated(shared: Shared) -> None:

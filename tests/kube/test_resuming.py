@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
+from yarl import URL
 
 from imps_multi.kube.connection import Connection, KeyPair
 from imps_multi.kube.resuming import FULL_AGAIN, Sessions
@@ -45,6 +46,12 @@ def set_clock(client: TargetClient) -> Clock:
     assert sessions is not None
     sessions._clock = clock
     return clock
+
+
+def lead_to(client: TargetClient, url: str) -> None:
+    """Put another server behind the client's address."""
+    exchange = client._transport._exchange
+    exchange._url, exchange._template = URL(url), None
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -131,7 +138,7 @@ async def test_a_server_that_forgot_its_sessions_makes_a_full_handshake(
         client_of(Connection(server=first.url, ca=authority.pem), shared) as client,
     ):
         await client.probe()
-        client._transport._connection = Connection(server=second.url, ca=authority.pem)
+        lead_to(client, second.url)
         await client.probe()
         await client.probe()
     assert seen == [False, False, True]
@@ -141,16 +148,18 @@ async def test_after_a_handshake_that_failed_the_next_is_a_full_one(
     shared: Shared, authority: Authority, tls: ssl.SSLContext
 ) -> None:
     seen: list[bool] = []
-    async with scripted(well) as plain, scripted(noting(seen), tls=tls) as server:
-        connection = Connection(server=server.url, ca=authority.pem)
-        async with client_of(connection, shared) as client:
+    async with (
+        scripted(well) as plain,
+        scripted(noting(seen), tls=tls) as server,
+        client_of(Connection(server=server.url, ca=authority.pem), shared) as client,
+    ):
+        await client.probe()
+        lead_to(client, plain.url.replace("http:", "https:"))
+        with pytest.raises(Transient) as caught:
             await client.probe()
-            client._transport._connection = Connection(server=plain.url.replace("http:", "https:"), ca=authority.pem)
-            with pytest.raises(Transient) as caught:
-                await client.probe()
-            assert caught.value.reason is Reason.TLS
-            client._transport._connection = connection
-            await client.probe()
+        assert caught.value.reason is Reason.TLS
+        lead_to(client, server.url)
+        await client.probe()
     assert seen == [False, False]
 
 
