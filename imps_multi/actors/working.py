@@ -98,9 +98,9 @@ async def carry_out(here: Station, plan: TargetPlan, lost: Lost) -> bool:
     started = current_time()
     try:
         with here.request():
-            dues = await _send(here, plan)
+            dues = await send(here, plan)
     except PortError as failure:
-        _record(here, plan, type(failure).__name__)
+        note_write(here, plan, type(failure).__name__)
         return _failed(here, plan, failure, lost)
     if current_time() - started > SLOW_SECONDS:
         here.limiter.halve()
@@ -114,7 +114,8 @@ def _again(here: Station, plan: TargetPlan) -> TargetPlan | None:
     return next((one for one in plans if one.name == plan.name), None)
 
 
-async def _send(here: Station, plan: TargetPlan) -> list[Due]:
+async def send(here: Station, plan: TargetPlan) -> list[Due]:
+    """Make the write of a plan and fold the answer in; return what is due then. Raises PortError."""
     match plan.write:
         case Create(wanted=wanted):
             written = await here.client.create_secret(plan.namespace, wanted.body(plan.namespace, plan.name))
@@ -137,13 +138,13 @@ async def _delete(here: Station, plan: TargetPlan, delete: Delete) -> list[Due]:
         return here.book.referenced(plan, now=here.setting.clock())
     version = delete.resource_version
     await here.client.delete_secret(plan.namespace, plan.name, uid=delete.uid, resource_version=version)
-    _record(here, plan, "ok")
+    note_write(here, plan, "ok")
     return here.book.gone(plan, now=here.setting.clock())
 
 
 def _written(here: Station, plan: TargetPlan, written: Written) -> list[Due]:
     now = here.setting.clock()
-    _record(here, plan, "ok", uid=written.uid)
+    note_write(here, plan, "ok", uid=written.uid)
     record = here.book.observed.namespaces.get(plan.namespace)
     if isinstance(plan.write, Create) and record is not None and record.seen_at:
         here.setting.signals.onboarded(max(0.0, now - max(record.seen_at, here.adopted_at)))
@@ -192,7 +193,7 @@ def _explained(plan: TargetPlan, failure: PortError) -> Failure:
     return Failure(type(failure).__name__, message)
 
 
-def _record(here: Station, plan: TargetPlan, result: str, *, uid: str = "") -> None:
+def note_write(here: Station, plan: TargetPlan, result: str, *, uid: str = "") -> None:
     """Tell of a write: to the audit log and the metrics."""
     operation, expires_at = "update", None
     match plan.write:

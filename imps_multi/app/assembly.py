@@ -42,13 +42,17 @@ log = structlog.get_logger()
 class Assembly:
     """Everything that one run of the service consists of."""
 
-    def __init__(self, loaded: Loaded, *, observe: bool, read_only: bool) -> None:
-        """``observe`` writes and mints nothing; ``read_only`` leaves the state store as it is."""
+    def __init__(self, loaded: Loaded, *, observe: bool, read_only: bool, audit: str | None = None) -> None:
+        """``observe`` writes and mints nothing; ``read_only`` leaves the state store as it is.
+
+        ``audit``: where to, if not as configured.
+        """
         configuration = loaded.configuration
         self.loaded = loaded
         self.state_root = state_root(configuration)
         self.metrics = Metrics()
-        self.audit = AuditLog("" if observe else configuration.telemetry.audit_log)
+        wanted = "" if observe else configuration.telemetry.audit_log
+        self.audit = AuditLog(wanted if audit is None else audit)
         hub_id = HubId(configuration.hub.id)
         self.shared = Shared(hub=hub_id, on_request=self.metrics.requested)
         self.reload = Reload(successful=True, succeeded_at=time.time())

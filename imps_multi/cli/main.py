@@ -14,6 +14,7 @@ from imps_multi.cli.approve import approve
 from imps_multi.cli.completion import COMPLETE_VARIABLE, PROGRAM, completion
 from imps_multi.cli.crd import crd
 from imps_multi.cli.demo import demo
+from imps_multi.cli.leave import leave
 from imps_multi.cli.plan import plan
 from imps_multi.cli.quick_parameters import QuickCommand, QuickGroup
 from imps_multi.cli.rbac import rbac
@@ -41,7 +42,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for _command in (run, demo, validate, plan, sync, approve, rbac, crd, schema, completion, version):
+for _command in (run, demo, validate, plan, sync, approve, leave, rbac, crd, schema, completion, version):
     app.command(cls=QuickCommand)(_command)
 for _name in RESERVED:
     app.command(_name, cls=QuickCommand, hidden=True, context_settings=SETTINGS, add_help_option=False)(
