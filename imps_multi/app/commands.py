@@ -14,10 +14,12 @@ from typing import TypeVar
 import anyio
 import structlog
 
+from imps_multi.actors.service import Service
 from imps_multi.app.assembly import Assembly
+from imps_multi.app.explaining import Unknown, explained, known_cluster
 from imps_multi.app.garbage import calm_collector, keep_giving_back
 from imps_multi.app.members import everything_wrong
-from imps_multi.app.planning import collect
+from imps_multi.app.planning import planned
 from imps_multi.app.reloading import keep_reloading
 from imps_multi.app.requests import handlers, take_up_stored
 from imps_multi.app.settling import wait_settled
@@ -26,6 +28,7 @@ from imps_multi.config.state import state_root
 from imps_multi.hubs.control import serve_control
 from imps_multi.hubs.state_directory import StateLock, StateRefused
 from imps_multi.kube.shared import Shared
+from imps_multi.model.explain import Explanation
 from imps_multi.model.names import HubId
 from imps_multi.model.plan_result import PlanResult
 from imps_multi.model.policy_status import exit_code
@@ -60,7 +63,23 @@ def plan_once(config: Path) -> PlanResult:
     """
     loaded = load_whole(config)
     configure_logging("console", "error")
-    return run_on_loop(lambda: plan(loaded))
+    return run_on_loop(lambda: look(loaded, planned))
+
+
+def explain_once(config: Path, cluster: str, namespace: str) -> Explanation:
+    """Look at everything once and say why a namespace gets what it gets.
+
+    Raises:
+        InvalidConfiguration: the configuration cannot be used.
+        Unknown: there is no such cluster or namespace.
+    """
+    loaded = load_whole(config)
+    known_cluster(loaded, cluster)
+    configure_logging("console", "error")
+    found = run_on_loop(lambda: look(loaded, lambda service: explained(service, cluster, namespace)))
+    if isinstance(found, Unknown):
+        raise found
+    return found
 
 
 async def serve(loaded: Loaded, *, observe: bool, stop: StopSignal | None = None) -> int:
@@ -115,15 +134,15 @@ async def one_pass(loaded: Loaded, *, observe: bool) -> int:
     return exit_code(view.status for view in status.policies)
 
 
-async def plan(loaded: Loaded) -> PlanResult:
-    """Look at everything once, write nothing, and return what would be written."""
+async def look(loaded: Loaded, take: Callable[[Service], Awaitable[T]]) -> T:
+    """Look at everything once, write nothing, and return what ``take`` makes of the service when it has settled."""
     assembly = await _assemble(loaded, observe=True)
     service, stop = assembly.service, StopSignal()
     async with anyio.create_task_group() as outer:
         outer.start_soon(service.run, stop)
         await wait_settled(service, stop)
-        result = collect(service)
-        stop.set("the plan is made")
+        result = await take(service)
+        stop.set("it was looked at")
         await service.ended.wait()
         outer.cancel_scope.cancel()
     return result

@@ -18,6 +18,7 @@ from imps_multi.kube.kubeconfig import Kubeconfig, KubeconfigError
 from imps_multi.kube.shared import Shared
 from imps_multi.kube.target_client import connect
 from imps_multi.model.fleet import ClusterSettings
+from imps_multi.model.names import HubId
 from imps_multi.ports import ClusterClient, FleetMember
 
 
@@ -53,6 +54,15 @@ def members(loaded: Loaded, shared: Shared) -> Members:
     if problems:
         raise InvalidConfiguration(problems)
     return Members(tuple(found), _files(loaded, clusters, read))
+
+
+def cluster_names(loaded: Loaded) -> list[str]:
+    """Return the names of the fleet's clusters, in the order of the file.
+
+    Raises:
+        InvalidConfiguration: as ``members``.
+    """
+    return [str(one.settings.name) for one in members(loaded, Shared(hub=HubId(""))).members]
 
 
 def everything_wrong(error: InvalidConfiguration, shared: Shared) -> InvalidConfiguration:

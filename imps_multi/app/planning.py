@@ -5,10 +5,9 @@ from collections.abc import Iterable
 from imps_multi.actors.service import Service
 from imps_multi.actors.station import Station
 from imps_multi.model.decommission import NO_TROUBLE
-from imps_multi.model.names import UNWANTED_SINCE_ANNOTATION
-from imps_multi.model.plan_result import PlannedWrite, PlanProblem, PlanResult
+from imps_multi.model.plan_result import PlannedWrite, PlanProblem, PlanResult, operation_of
 from imps_multi.model.status import ServiceStatus
-from imps_multi.model.target_plan import Create, Delete, TargetPlan, Update, Wish
+from imps_multi.model.target_plan import Wish
 
 
 def collect(service: Service) -> PlanResult:
@@ -26,6 +25,11 @@ def collect(service: Service) -> PlanResult:
     )
 
 
+async def planned(service: Service) -> PlanResult:
+    """Collect the plan of a service that has settled."""
+    return collect(service)
+
+
 def _writes(station: Station) -> Iterable[PlannedWrite]:
     now = station.setting.clock()
     for namespace in sorted(station.book.writing):
@@ -35,23 +39,9 @@ def _writes(station: Station) -> Iterable[PlannedWrite]:
                 namespace=plan.namespace,
                 secret=plan.name,
                 policy=plan.policy or "",
-                operation=_operation(plan),
+                operation=operation_of(plan.write),
                 why=plan.why,
             )
-
-
-def _operation(plan: TargetPlan) -> str:
-    match plan.write:
-        case Create():
-            return "create"
-        case Delete():
-            return "delete"
-        case Update(annotations=annotations, labels=labels):
-            if any(key == UNWANTED_SINCE_ANNOTATION and value for key, value in annotations):
-                return "mark"
-            return "release" if labels and all(value is None for _, value in labels) else "update"
-        case None:
-            return "none"
 
 
 def _held(wish: Wish, held_id: str) -> PlannedWrite:

@@ -41,6 +41,14 @@ def plan(
             help="Exit with 1 only for these kinds of change: delete (mark, release), expand (create).",
         ),
     ] = None,
+    explain: Annotated[
+        str | None,
+        typer.Option(
+            "--explain",
+            metavar="CLUSTER/NAMESPACE",
+            help="Say of one namespace which rule selects it, what lies there, and what would be written.",
+        ),
+    ] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Show what a run would write and delete now, and why.
@@ -49,6 +57,10 @@ def plan(
     The exit code is 1 if anything would change or is wrong, 3 if all is right but a cluster could not be reached.
     """
     kinds = kinds_of(fail_on)
+    if explain is not None:
+        from imps_multi.cli.explaining import explain_place
+
+        raise typer.Exit(explain_place(config, explain, kinds, output))
     from imps_multi.app import plan_once
     from imps_multi.config.load import InvalidConfiguration
 

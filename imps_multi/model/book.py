@@ -169,7 +169,7 @@ class Book:
 
     def look(self, namespace: NamespaceName, *, now: float, urgent: bool = False) -> list[Due]:
         """Plan one namespace, record how it stands, and say whether a worker is needed."""
-        plans = self._plans(namespace, now)
+        plans = self.plans(namespace, now)
         self._note_excluded(namespace)
         writes = [plan for plan in plans if plan.write is not None]
         wakes = [plan.wake_at for plan in plans if plan.wake_at is not None]
@@ -181,11 +181,17 @@ class Book:
         delay = min(self._contests.delay((plan.namespace, plan.name), now) for plan in writes)
         return [Due(namespace, urgent=rushed, at=now + delay if delay else None)]
 
+    def plans(self, namespace: NamespaceName, now: float) -> list[TargetPlan]:
+        """Plan every watched name in a namespace, and record how each stands."""
+        record = self.observed.namespaces.get(namespace)
+        plans = (self._plan(record, (namespace, name), now) for name in self.names)
+        return [plan for plan in plans if plan is not None]
+
     def writes(self, namespace: NamespaceName, *, now: float) -> list[TargetPlan]:
         """Return the plans of a namespace that have a write, as of now; what is contested waits."""
         return [
             plan
-            for plan in self._plans(namespace, now)
+            for plan in self.plans(namespace, now)
             if plan.write is not None and not self._contests.delay((plan.namespace, plan.name), now)
         ]
 
@@ -306,11 +312,6 @@ class Book:
         return dropped
 
     # inside
-
-    def _plans(self, namespace: NamespaceName, now: float) -> list[TargetPlan]:
-        record = self.observed.namespaces.get(namespace)
-        plans = (self._plan(record, (namespace, name), now) for name in self.names)
-        return [plan for plan in plans if plan is not None]
 
     def _plan(self, record: NamespaceRecord | None, where: Where, now: float) -> TargetPlan | None:
         """Plan one target and record how it stands; what was last known stands until it is listed again."""

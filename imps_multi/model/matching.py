@@ -170,6 +170,23 @@ def cluster_selected(selection: ClusterSelection, name: str, labels: Mapping[str
     )
 
 
+def why_cluster(selection: ClusterSelection | None, name: str, labels: Mapping[str, str]) -> str:
+    """Say which rule selects a cluster, or why none does, in the manifest's own terms."""
+    if selection is None:
+        return "the policy names no clusters, and the configuration has no defaultClusters"
+    if (index := _first_glob(selection.exclude, name)) is not None:
+        return f'clusters.exclude[{index}] "{selection.exclude[index]}" excludes the cluster'
+    if (index := _first_glob(selection.names, name)) is not None:
+        return f'cluster by clusters.names[{index}] "{selection.names[index]}"'
+    if (index := _first_selector(selection.labels, labels)) is not None:
+        return f"cluster by clusters.labels[{index}] ({selector_text(selection.labels[index])})"
+    if not selection.names and not selection.labels:
+        return "cluster not excluded by clusters.exclude" if selection.exclude else "clusters is {}, which selects none"
+    near = nearest_name(name, selection.names)
+    hint = f' (names has "{near}", which is close)' if near is not None else ""
+    return f"no rule under clusters matches {name}{hint}"
+
+
 def nearest_name(pattern: str, names: Iterable[str]) -> str | None:
     """Return the name most like a pattern that matched nothing, or None where none is like it.
 

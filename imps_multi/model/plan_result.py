@@ -5,6 +5,9 @@ Values only; made by app, printed by the ``plan`` command. Holds no credential.
 
 from msgspec import Struct, field
 
+from imps_multi.model.names import UNWANTED_SINCE_ANNOTATION
+from imps_multi.model.target_plan import Create, Delete, Update, Write
+
 
 class PlannedWrite(Struct, frozen=True, rename="camel", order=True):
     """One write. ``operation``: create, update, mark, release or delete; ``held``: it waits for approval."""
@@ -34,3 +37,18 @@ class PlanResult(Struct, frozen=True, rename="camel"):
     unreachable: list[str] = field(default_factory=list)
     targets: int = 0
     in_sync: int = 0
+
+
+def operation_of(write: Write | None) -> str:
+    """Return what a write is called: create, update, mark, release, delete, or none."""
+    match write:
+        case Create():
+            return "create"
+        case Delete():
+            return "delete"
+        case Update(annotations=annotations, labels=labels):
+            if any(key == UNWANTED_SINCE_ANNOTATION and value for key, value in annotations):
+                return "mark"
+            return "release" if labels and all(value is None for _, value in labels) else "update"
+        case None:
+            return "none"
