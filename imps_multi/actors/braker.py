@@ -14,7 +14,7 @@ from imps_multi.model.brake import HeldSet, Judgement, Ledger, Wishes, approve, 
 from imps_multi.model.fleet import Safety
 from imps_multi.model.growth import Expansion, Growth, admit, judge_growth
 from imps_multi.model.names import ClusterName
-from imps_multi.model.stored_ledger import decode_ledger, encode_ledger
+from imps_multi.model.stored_ledger import LEDGER, decode_ledger, encode_ledger
 from imps_multi.model.world import World
 from imps_multi.ports import Clock, PortError, Section, StateStore
 from imps_multi.runtime.latest import Latest, wait_any
@@ -23,7 +23,6 @@ RECHECK_SECONDS = 60.0
 STORE_AGAIN_SECONDS = 5.0
 COUNT_AGAIN_SECONDS = 0.05
 GATHER_SECONDS = 0.02
-ITEM = "ledger"
 
 log = structlog.get_logger()
 
@@ -170,7 +169,7 @@ class Braker:
         self._unkept = True
         try:
             async with self._saving:  # so that the newest is written last
-                await self._store.save(Section.HELD, ITEM, encode_ledger(self._ledger, self._growth))
+                await self._store.save(Section.HELD, LEDGER, encode_ledger(self._ledger, self._growth))
         except PortError as failure:
             log.warning("The brake's ledger could not be stored; nothing new is let go", message=str(failure))
             return False
@@ -180,5 +179,5 @@ class Braker:
 
 async def load_ledger(store: StateStore) -> tuple[Ledger, Growth]:
     """Return what an earlier process let go, showed and had approved."""
-    content = (await store.load(Section.HELD)).get(ITEM)
+    content = (await store.load(Section.HELD)).get(LEDGER)
     return decode_ledger(content) if content is not None else (Ledger(), Growth())

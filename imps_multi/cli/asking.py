@@ -19,14 +19,14 @@ def ask_or_store(config: Path, command: str, argument: str) -> int:
     from imps_multi.hubs.control import Request
 
     try:
-        root = state_root(load(config, os.environ).configuration)
+        configuration = load(config, os.environ).configuration
     except InvalidConfiguration as error:
         say(str(error))
         return CANNOT
-    return _ask(root, Request(command, argument))
+    return _ask(state_root(configuration), Request(command, argument), configuration.hub.directory)
 
 
-def _ask(root: Path, request: "Request") -> int:
+def _ask(root: Path, request: "Request", directory: Path | None) -> int:
     import anyio
 
     from imps_multi.hubs.control import ask
@@ -40,15 +40,21 @@ def _ask(root: Path, request: "Request") -> int:
         say(f"the running instance cannot be asked on the socket in {root}: {error.strerror or error}")
         return UNREACHABLE
     if answer is None:
-        return _store(root, request)
+        return _store(root, request, directory)
     say(answer.message)
     return FINE if answer.ok else WRONG
 
 
-def _store(root: Path, request: "Request") -> int:
+def _store(root: Path, request: "Request", directory: Path | None) -> int:
+    from imps_multi.cli.stored_knowledge import unknown_policy, unknown_set
     from imps_multi.hubs.control import store_request
     from imps_multi.hubs.state_directory import StateRefused, prepare
 
+    argument = request.argument
+    unknown = unknown_set(argument, root) if request.command == "approve" else unknown_policy(argument, root, directory)
+    if unknown:
+        say(unknown)
+        return WRONG
     try:
         prepare(root)
         store_request(root, request)

@@ -9,6 +9,8 @@ from imps_multi.model.names import ClusterName, PolicyName
 from imps_multi.model.target_plan import Wish
 
 VERSION = 1
+LEDGER = "ledger"
+"""The item's key in the state store."""
 
 
 class _Stored(Struct, frozen=True):

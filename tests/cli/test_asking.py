@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -8,8 +9,15 @@ import anyio.lowlevel
 import pytest
 
 from imps_multi.hubs.control import Answer, Request, serve_control, stored_requests
+from imps_multi.hubs.durable import write_item
 from imps_multi.hubs.state_directory import prepare
+from imps_multi.model.brake import Ledger, Shown
+from imps_multi.model.growth import Growth, Offer
+from imps_multi.model.names import PolicyName
+from imps_multi.model.stored_ledger import LEDGER, encode_ledger
+from imps_multi.model.stored_policy import StoredPolicy, encode_policy
 from tests.cli.running import invoke
+from tests.model.scenes import policy
 
 
 @pytest.fixture
@@ -65,6 +73,43 @@ def test_with_no_instance_running_the_request_is_stored(
     assert result.stderr == f"no instance is running; {command} {argument} is stored for its next pass\n"
     assert stored_requests(tmp_path / "state") == (Request(command, argument),)
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+
+
+def manifest(name: str) -> str:
+    return (
+        f"apiVersion: images.banzaicloud.io/v1alpha1\nkind: ImagePullSecret\nmetadata: {{name: {name}}}\nspec: {{}}\n"
+    )
+
+
+def test_a_policy_that_neither_hub_nor_state_knows_is_told_and_not_stored(config: str, tmp_path: Path) -> None:
+    (tmp_path / "hub" / "a.yaml").write_text(manifest("team-a"))
+    stored = StoredPolicy(policy("team-gone"), deleted=True)
+    prepare(tmp_path / "state")
+    write_item(tmp_path / "state" / "policies", "spec:team-gone", encode_policy(stored))
+    result = invoke("sync", "teem-a", "--config", config)
+    assert result.exit_code == 1
+    assert result.stderr == "there is no policy teem-a (did you mean team-a?); known are team-a, team-gone\n"
+    assert stored_requests(tmp_path / "state") == ()
+    assert [invoke("sync", name, "--config", config).exit_code for name in ("team-a", "team-gone")] == [0, 0]
+    (tmp_path / "hub" / "b.yaml").write_text("kind: [")
+    assert invoke("sync", "teem-a", "--config", config).exit_code == 0
+
+
+@pytest.mark.parametrize(("age", "expected"), [(60.0, 0), (2 * 86400.0, 1)])
+def test_an_id_that_no_run_showed_in_the_last_day_is_told_and_not_stored(
+    config: str, tmp_path: Path, age: float, expected: int
+) -> None:
+    at = time.time() - age
+    ledger = Ledger(shown={"0123456789ab": Shown(frozenset(), at)})
+    growth = Growth(shown={"ba9876543210": Offer(PolicyName("p"), 1, at)})
+    prepare(tmp_path / "state")
+    write_item(tmp_path / "state" / "held", LEDGER, encode_ledger(ledger, growth))
+    for known in ("0123456789ab", "ba9876543210"):
+        assert invoke("approve", known, "--config", config).exit_code == expected
+    result = invoke("approve", "no-such-id", "--config", config)
+    shown = "0123456789ab, ba9876543210" if expected == 0 else "none"
+    assert (result.exit_code, result.stderr.strip().endswith(f"known are {shown}")) == (1, True)
+    assert Request("approve", "no-such-id") not in stored_requests(tmp_path / "state")
 
 
 def test_an_instance_that_does_not_answer_exits_3(config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
