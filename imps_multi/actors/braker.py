@@ -4,7 +4,7 @@ Owns the ledger; what it lets go, holds and has approved is stored before the ve
 every synced cluster has said what it wishes under the newest world, so that one edit is judged as one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 import structlog
@@ -14,7 +14,7 @@ from imps_multi.model.brake import HeldSet, Judgement, Ledger, Wishes, approve, 
 from imps_multi.model.fleet import Safety
 from imps_multi.model.growth import Expansion, Growth, admit, judge_growth
 from imps_multi.model.names import ClusterName
-from imps_multi.model.stored_ledger import LEDGER, decode_ledger, encode_ledger
+from imps_multi.model.stored_ledger import LEDGER, SETS, decode_ledger, encode_ledger, encode_sets
 from imps_multi.model.world import World
 from imps_multi.ports import Clock, PortError, Section, StateStore
 from imps_multi.runtime.latest import Latest, wait_any
@@ -23,6 +23,9 @@ RECHECK_SECONDS = 60.0
 STORE_AGAIN_SECONDS = 5.0
 COUNT_AGAIN_SECONDS = 0.05
 GATHER_SECONDS = 0.02
+
+Show = Callable[[bytes], Awaitable[None]]
+"""Shows the held sets, as JSON; raises PortError when it cannot."""
 
 log = structlog.get_logger()
 
@@ -38,9 +41,15 @@ class Braker:
         world: Latest[World],
         clock: Clock,
         counted: Callable[[], bool] = lambda: True,
+        show: Show | None = None,
     ) -> None:
-        """``counted`` says whether every cluster was looked at, or cannot be: an edit's targets are all known then."""
+        """``counted`` says whether every cluster was looked at, or cannot be: an edit's targets are all known then.
+
+        ``show`` puts what is held where users find it; into the store if not given.
+        """
         self._store = store
+        self._show = show or (lambda content: store.save(Section.HELD, SETS, content))
+        self._on_show: bytes | None = None
         self._safety = safety
         self._world = world
         self._clock = clock
@@ -92,6 +101,7 @@ class Braker:
     async def run(self) -> None:
         """Judge for ever."""
         self._ledger, self._growth = await load_ledger(self._store)
+        self._on_show = (await self._store.load(Section.HELD)).get(SETS)
         readers = (self._told.reader(), self._safety.reader(), self._world.reader())
         while True:
             with anyio.move_on_after(self._patience()):
@@ -104,6 +114,7 @@ class Braker:
             if self._complete():
                 counted = self._counted() or not self._safety.value.max_new_targets
                 await self._judge(counted=counted)
+                await self._show_sets()
                 self._judged = heard if counted else (-1, -1)
             await self._approve_from_hub()
 
@@ -136,6 +147,19 @@ class Braker:
         held = frozenset().union(*(one.members for one in judgement.held))
         admitted = growth.admitted if limit else None
         self.verdict.set_if_changed(Verdict(released=judgement.released, held=held, admitted=admitted))
+
+    async def _show_sets(self) -> None:
+        """Show what is held; beside the judging, which an approval may meet at any moment."""
+        held, expansions = self.held.value, self.expansions.value
+        content = encode_sets(held, expansions)
+        if content == self._on_show or (self._on_show is None and not held and not expansions):
+            return
+        try:
+            await self._show(content)
+        except PortError as failure:
+            log.warning("Held sets could not be shown; it is tried again", message=str(failure))
+            return
+        self._on_show = content
 
     async def _approve_from_hub(self) -> None:
         for resolved in self._world.value.policies.values():

@@ -1,8 +1,10 @@
 """The braker: one edit is judged as one, what it says is stored first, and what it was told outlives it."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import anyio
 import pytest
@@ -155,6 +157,24 @@ async def test_what_cannot_be_stored_is_not_let_go_until_it_can(bench: Bench) ->
         assert released(braker) == 0
         bench.store.failing = False
         assert await until(lambda: released(braker) == 5) < 6.0
+
+
+async def test_what_is_held_is_shown_where_people_look_until_it_is_not_any_more(bench: Bench) -> None:
+    async with bench.judging(wishes(A, 30)) as braker:
+        await until(lambda: "sets" in bench.store.keys(Section.HELD))
+        (one,) = shown(bench)
+        assert (one["policy"], one["clusters"], one["deletions"]) == ("team", ["a"], 30)
+        assert one["id"] == braker.held.value[0].id
+    bench.store.failing = True
+    async with bench.judging(wishes(A, 0)):
+        await anyio.sleep(60.0)
+        bench.store.failing = False
+        await until(lambda: not shown(bench), within=HOUR)
+
+
+def shown(bench: Bench) -> list[dict[str, Any]]:
+    held: list[dict[str, Any]] = json.loads(bench.store.items[Section.HELD, "sets"])["held"]
+    return held
 
 
 async def test_a_held_set_at_rest_is_not_stored_again_and_again(bench: Bench) -> None:
