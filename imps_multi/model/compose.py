@@ -228,7 +228,7 @@ def _retained(
         for entry in state.entries if state is not None else ():
             fresh.setdefault(entry.registry, Retained(entry, state.expires_at if state is not None else None))
     return {
-        key: fresh.get(key, Retained(Entry(key, old.content.encode()), old.expires_at))
+        key: fresh.get(key, Retained(Entry(key, old.content.encode()), old.expires_at, renewable=False))
         for key, old in sorted(history.delivered.items())
         if key not in given
     }

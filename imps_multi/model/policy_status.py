@@ -18,6 +18,7 @@ from imps_multi.model.readiness import (
     Severity,
     concerns,
     credentials_fresh,
+    ending_text,
     held_text,
     reached,
     readiness,
@@ -90,7 +91,7 @@ def _computed(resolved: Resolved, around: Circumstances, previous: PolicyStatus 
         ("TargetsSynced", targets_synced(resolved, around)),
         ("TargetsReachable", targets_reachable(resolved, around)),
         ("CredentialsFresh", credentials_fresh(resolved, around)),
-        *([("DeletionHeld", Ready("True", "DeletionHeld", held_text(held)))] if held else []),
+        *([("DeletionHeld", Ready("True", "DeletionHeld", held_text(held) + ending_text(resolved)))] if held else []),
         *(("ExpansionHeld", Ready("True", "ExpansionHeld", f"{one.why}: approve {one.id}")) for one in expansions),
     ]
     namespaces = sorted({space for tally in mine.values() for space in tally.namespaces})

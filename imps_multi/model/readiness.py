@@ -11,6 +11,7 @@ from msgspec import Struct
 from imps_multi.model.brake import HeldSet
 from imps_multi.model.fleet import Connectivity
 from imps_multi.model.growth import Expansion
+from imps_multi.model.instant import format_instant
 from imps_multi.model.matching import glob_match, nearest_name
 from imps_multi.model.merge_remarks import merge_remarks
 from imps_multi.model.names import ClusterName, PolicyName
@@ -106,7 +107,7 @@ def _target_trouble(resolved: Resolved, around: Circumstances) -> Ready | None:
 
 def _held_row(resolved: Resolved, around: Circumstances) -> Ready | None:
     held = [one for one in around.held if one.policy == resolved.policy.name or concerns(one, resolved)]
-    return Ready("False", "DeletionHeld", held_text(held), Severity.WRONG) if held else None
+    return Ready("False", "DeletionHeld", held_text(held) + ending_text(resolved), Severity.WRONG) if held else None
 
 
 def _unreachable(resolved: Resolved, around: Circumstances) -> Ready | None:
@@ -286,6 +287,16 @@ def concerns(one: HeldSet, resolved: Resolved) -> bool:
 def held_text(held: Iterable[HeldSet]) -> str:
     """Say what waits for approval, and how to approve it."""
     return "; ".join(f"{len(one.members)} removals wait for approval ({one.why}): approve {one.id}" for one in held)
+
+
+def ending_text(resolved: Resolved) -> str:
+    """Say which held entries cannot be kept fresh: what minted them is gone."""
+    ending = [
+        f"{registry} (expires {format_instant(kept.expires_at)})"
+        for registry, kept in sorted(resolved.retained.items())
+        if kept.expires_at is not None and not kept.renewable
+    ]
+    return f"; cannot be refreshed meanwhile, its source is gone: {_some(ending)}" if ending else ""
 
 
 def _trouble_text(mine: Mapping[ClusterName, PolicyTally]) -> str:

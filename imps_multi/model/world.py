@@ -28,6 +28,8 @@ class Retained(Struct, frozen=True):
 
     entry: Entry
     expires_at: float | None = None
+    renewable: bool = True
+    """Whether its source is still there; else it stays as it was delivered last, until it expires."""
 
 
 class Resolved(Struct, frozen=True):

@@ -12,7 +12,7 @@ from imps_multi.model.names import UNWANTED_SINCE_ANNOTATION
 from imps_multi.ports import Section
 from tests.actors.fake_cluster import FakeCluster
 from tests.actors.fakes import minted, policy, static
-from tests.actors.stage import HOUR, Stage, held_ids, ready, settled, spaces, until
+from tests.actors.stage import HOUR, Stage, held_ids, ready, settled, spaces, status_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -146,6 +146,22 @@ async def test_a_held_registry_of_a_source_that_is_not_named_any_more_stays_fres
         await anyio.sleep(600.0)
         assert len(stage.provider.mints) == 2
         assert stage.store.keys(Section.TOKENS) == set()
+
+
+async def test_a_held_registry_whose_source_is_gone_is_said_not_to_be_refreshed_any_more(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(100))
+    stage.hub.put(policy(sources=("static", "ecr")), static(), minted())
+    stage.provider.life = HOUR
+    async with stage.running() as service:
+        await settled(service)
+        stage.hub.put(policy(sources=("static",)))
+        await until(lambda: held_ids(service))
+        assert "cannot be refreshed" not in status_of(service).reason
+        stage.hub.remove("ecr", kind="Secret")
+        await until(lambda: "cannot be refreshed meanwhile" in status_of(service).reason, within=60.0)
+        assert "ecr.example (expires 20" in status_of(service).reason
+        assert set(cluster.passwords("ecr.example").values()) == {"token-1"}
+        await until(lambda: ready(service) == ("False", "Expired"), within=HOUR + 60.0)
 
 
 async def test_a_registry_that_few_targets_would_lose_is_let_go(stage: Stage) -> None:
