@@ -6,9 +6,11 @@ nothing that leaves this file holds a value of its data. Pure but for the clock 
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import quote
+
+import msgspec
 
 from imps_multi.kube.answers import Status
 from imps_multi.kube.frames import Bookmark, Fault, Frame, Lost, Page, Reader, Seen
@@ -21,6 +23,7 @@ from imps_multi.kube.wire import (
     ListMeta,
     Meta,
     NamespaceObject,
+    OwnerReference,
     SecretObject,
 )
 from imps_multi.model.digest import content_digest, text_digest
@@ -37,11 +40,13 @@ from imps_multi.model.names import (
     Uid,
 )
 from imps_multi.model.observed import (
+    NO_OWNERS,
     Marks,
     NamespaceGone,
     NamespaceRecord,
     NamespaceSeen,
     NamespacesReplaced,
+    Owners,
     SecretGone,
     SecretSeen,
     SecretsReplaced,
@@ -196,14 +201,27 @@ def marks(meta: Meta, interner: Interner) -> Marks:
 
 
 def _marks(meta: Meta, interner: Interner) -> Marks:
-    owners = meta.owner_references or ()
     return Marks(
         labels=interner.pairs(veiled(meta.labels, OUR_LABELS)),
         annotations=interner.pairs(veiled(meta.annotations, OUR_ANNOTATIONS)),
-        foreign=bool(meta.finalizers or owners),
-        controller=any(owner.controller for owner in owners),
-        imps_owned=any(owner.kind == POLICY_KIND and owner.api_version.startswith(POLICY_GROUP) for owner in owners),
+        finalizers=bool(meta.finalizers),
+        owners=interner.one(_owners(meta.owner_references)) if meta.owner_references else NO_OWNERS,
     )
+
+
+def _owners(references: Sequence[OwnerReference]) -> Owners:
+    others = [one for one in references if not _is_policy(one)]
+    imps = len(others) < len(references)
+    return Owners(
+        there=True,
+        controller=next((one.kind for one in others if one.controller), ""),
+        imps=imps,
+        others=msgspec.json.encode(others).decode() if imps else "",
+    )
+
+
+def _is_policy(owner: OwnerReference) -> bool:
+    return owner.kind == POLICY_KIND and owner.api_version.startswith(POLICY_GROUP)
 
 
 def veiled(values: dict[str, str] | None, clear: frozenset[str]) -> dict[str, str]:

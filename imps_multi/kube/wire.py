@@ -12,12 +12,15 @@ from msgspec import Struct, field
 from imps_multi.kube.answers import StatusDetails
 
 
-class OwnerReference(Struct, gc=False, rename="camel"):
-    """An owner, as far as it tells whose a Secret is."""
+class OwnerReference(Struct, gc=False, rename="camel", omit_defaults=True):
+    """An owner, whole: one that stays is written back as it was read."""
 
     api_version: str = ""
     kind: str = ""
+    name: str = ""
+    uid: str = ""
     controller: bool | None = None
+    block_owner_deletion: bool | None = None
 
 
 class Meta(Struct, rename="camel"):

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct, structs
 
+from imps_multi.model.adoption import traced
 from imps_multi.model.brake import Wishes
+from imps_multi.model.claiming import EXPANSION_HELD
 from imps_multi.model.contest import Contests
 from imps_multi.model.exclusions import Exclusions
 from imps_multi.model.gate import Gate
@@ -23,7 +25,7 @@ from imps_multi.model.observed import (
     WatchEvent,
 )
 from imps_multi.model.observed_fold import Observed, same_secret
-from imps_multi.model.plan import EXPANSION_HELD, Planner
+from imps_multi.model.plan import Planner
 from imps_multi.model.recollection import Looks, Recollection
 from imps_multi.model.removing import LOOK_AT_MOST
 from imps_multi.model.report import PolicyTally
@@ -32,6 +34,9 @@ from imps_multi.model.target_plan import Create, Delete, Line, State, TargetPlan
 from imps_multi.model.view import View, asking_anew, changed_policies, circumstances
 from imps_multi.model.wanted import WantedCache
 from imps_multi.model.writing import after_create, after_update
+
+_WRITTEN = frozenset({State.PENDING, State.LINGERING, State.HELD})
+"""States of targets whose write may fail."""
 
 
 class Due(Struct, frozen=True):
@@ -67,7 +72,7 @@ class Book:
         self._past = Recollection()
         self._looks: dict[Where, float] = {}
         self.gate = Gate(looks=self._looks)
-        self._planner = Planner(view, cache, self.remembered, self.gate)
+        self._planner = Planner(view, cache, self.remembered, self.gate, self._past.adopted)
         self._wishes: dict[Where, Wish] = {}
         self._marked: set[Where] = set()
         self._look_delays: dict[Where, float] = {}
@@ -173,6 +178,7 @@ class Book:
         self._note_excluded(namespace)
         writes = [plan for plan in plans if plan.write is not None]
         wakes = [plan.wake_at for plan in plans if plan.wake_at is not None]
+        wakes += self._ends_of_contests(plans, now)
         if not writes:
             self.writing.discard(namespace)
             return [Due(namespace, at=min(wakes))] if wakes else []
@@ -291,7 +297,7 @@ class Book:
         """Record why a write failed; the queue's backoff brings it back."""
         where = (plan.namespace, plan.name)
         self._failures[where] = failure
-        self.tally.record(where, self._with_failure(where, plan.lines))
+        self.tally.record(where, _failing(plan.lines, failure))
 
     def forgive(self) -> None:
         """Contact is back: forget what failed."""
@@ -322,10 +328,10 @@ class Book:
             plan = self._planner.forbidden(record, name, self.forbidden[name])
         else:
             return None
-        self._note(where, plan)
+        self._note(where, plan, now)
         return plan
 
-    def _note(self, where: Where, plan: TargetPlan | None) -> None:
+    def _note(self, where: Where, plan: TargetPlan | None, now: float) -> None:
         if plan is None:
             self.tally.record(where, ())
             self._wish(where, None)
@@ -333,7 +339,7 @@ class Book:
             return
         if plan.write is None and self._failures:
             self._failures.pop(where, None)
-        self.tally.record(where, self._with_failure(where, plan.lines))
+        self.tally.record(where, self._with_trouble(where, plan.lines, now))
         self._wish(where, plan.wish, marked=plan.marked)
 
     def _wish(self, where: Where, wish: Wish | None, *, marked: bool = False) -> None:
@@ -365,14 +371,18 @@ class Book:
         record = self.observed.namespaces.get(namespace)
         self._exclusions.note(namespace, self.view.excluded(record) if record is not None else frozenset())
 
-    def _with_failure(self, where: Where, lines: tuple[Line, ...]) -> tuple[Line, ...]:
-        failure, contested = self._failures.get(where), self._contests.contested(where)
-        if failure is None and not contested:
-            return lines
-        return tuple(_troubled(line, failure, contested=contested) for line in lines)
+    def _with_trouble(self, where: Where, lines: tuple[Line, ...], now: float) -> tuple[Line, ...]:
+        """Say of a target what its plan does not know: that its write failed, that somebody keeps undoing it."""
+        if (failure := self._failures.get(where)) is not None:
+            return _failing(lines, failure)
+        return self._contests.remark(where, lines, now)
+
+    def _ends_of_contests(self, plans: list[TargetPlan], now: float) -> list[float]:
+        ends = (self._contests.end((plan.namespace, plan.name), now) for plan in plans)
+        return [end for end in ends if end is not None]
 
     def _renew(self) -> None:
-        self._planner = Planner(self.view, self._cache, self.remembered, self.gate)
+        self._planner = Planner(self.view, self._cache, self.remembered, self.gate, self._past.adopted)
 
     def _in_sync(self, where: Where) -> bool:
         return any(line.state is State.IN_SYNC for line in self.tally.lines(where))
@@ -382,7 +392,8 @@ class Book:
         plan = self._plan(self.observed.namespaces.get(where[0]), where, now)
         if plan is None or plan.write is None:
             return False
-        self._contests.count(where, now)
+        seen = self.observed.secret(where[1], where[0])
+        self._contests.count(where, now, by_imps=seen is not None and traced(seen.marks))
         return True
 
     def _known_of(self, event: WatchEvent) -> Looks:
@@ -414,11 +425,10 @@ def _needs_the_whole(lines: tuple[Line, ...]) -> bool:
     return any(not line.desired or line.state is State.CONFLICT for line in lines)
 
 
-def _troubled(line: Line, failure: Failure | None, *, contested: bool) -> Line:
-    if line.state is not State.PENDING and not (failure and line.state in (State.LINGERING, State.HELD)):
-        return line
-    if failure is not None:
-        return structs.replace(line, state=State.FAILED, reason=failure.reason, message=failure.message)
-    if contested:
-        return structs.replace(line, reason="Contested", message="somebody keeps changing it; repaired more slowly")
-    return line
+def _failing(lines: tuple[Line, ...], failure: Failure) -> tuple[Line, ...]:
+    return tuple(
+        structs.replace(line, state=State.FAILED, reason=failure.reason, message=failure.message)
+        if line.state in _WRITTEN
+        else line
+        for line in lines
+    )

@@ -6,6 +6,8 @@ object stays as it is. Where nothing else is on it a PUT says so cheapest; other
 
 from collections.abc import Iterable, Mapping
 
+from msgspec import Struct
+
 from imps_multi.model.digest import text_digest
 from imps_multi.model.instant import format_instant
 from imps_multi.model.names import (
@@ -30,6 +32,14 @@ from imps_multi.model.world import Resolved
 Changes = tuple[tuple[str, str | None], ...]
 
 
+class Own(Struct, frozen=True):
+    """The keys of labels and annotations that a policy writes, or wrote, in its owner's name."""
+
+    labels: frozenset[str]
+    annotations: frozenset[str]
+
+
+_NOTHING = frozenset[str]()
 _STAYING = frozenset({ADOPTED_ANNOTATION})
 _PASSING = OUR_ANNOTATIONS - _STAYING
 _OURS = OUR_LABELS | OUR_ANNOTATIONS
@@ -55,6 +65,15 @@ def difference(seen: SeenSecret, resolved: Resolved, wanted: Wanted) -> Update |
         labels=labels,
         annotations=annotations,
         drop_data=tuple(sorted(seen.foreign_keys)),
+    )
+
+
+def own_keys(resolved: Resolved) -> Own:
+    """Return what a policy writes, or wrote, beside our marks."""
+    secret = resolved.policy.secret
+    return Own(
+        resolved.past_labels | {key for key, _ in secret.labels},
+        resolved.past_annotations | {key for key, _ in secret.annotations},
     )
 
 
@@ -90,16 +109,20 @@ def keep_marks(seen: SeenSecret, policy: PolicyName | None, hub: HubId, marked: 
     return _marks_only(seen, _missing(seen.marks.labels, labels), _missing(seen.marks.annotations, marks))
 
 
-def release(seen: SeenSecret) -> Update | None:
-    """Return the update that takes our marks away and leaves the Secret; None where it carries none."""
+def release(seen: SeenSecret, own: Own | None = None) -> Update | None:
+    """Return the update that takes our marks away and leaves the Secret; None where it carries none.
+
+    ``own``: what a policy wrote there besides, where nobody else can have; it goes as well.
+    """
+    labels, annotations = (own.labels, own.annotations) if own is not None else (_NOTHING, _NOTHING)
     return _marks_only(
         seen,
         tuple(
             (key, None)
             for key, value in seen.marks.labels
-            if key == HUB_LABEL or (key == MANAGED_BY_LABEL and value == MANAGED_BY)
+            if key == HUB_LABEL or key in labels or (key == MANAGED_BY_LABEL and value == MANAGED_BY)
         ),
-        tuple((key, None) for key, _ in seen.marks.annotations if key in OUR_ANNOTATIONS),
+        tuple((key, None) for key, _ in seen.marks.annotations if key in OUR_ANNOTATIONS or key in annotations),
     )
 
 

@@ -8,9 +8,10 @@ from collections.abc import Collection
 
 from msgspec import Struct, structs
 
+from imps_multi.model.adoption import adopted, as_adopted, due
 from imps_multi.model.credential import SourceState
-from imps_multi.model.difference import difference, repair_marks
-from imps_multi.model.names import PolicyName
+from imps_multi.model.difference import own_keys, repair_marks
+from imps_multi.model.names import PolicyName, RegistryKey
 from imps_multi.model.observed import SeenSecret
 from imps_multi.model.payload import losses, unknown
 from imps_multi.model.planning import (
@@ -31,11 +32,15 @@ from imps_multi.model.world import Resolved
 
 
 class Content(Struct, frozen=True):
-    """What a kept target should hold (None: its data is left alone), the loss wished, when to look again."""
+    """What a kept target should hold (None: its data is left alone), the loss wished, when to look again.
+
+    ``trouble``: reason and message where there is nothing that it could hold.
+    """
 
     wanted: Wanted | None
     wish: Wish | None = None
     wake_at: float | None = None
+    trouble: tuple[str, str] = ("", "")
 
 
 def keep(
@@ -44,9 +49,10 @@ def keep(
     """Plan a target of a policy that keeps it; not ``desired`` is one of a policy that may take nothing away now."""
     content = _content(desk, sight, holder)
     if content.wanted is not None:
-        update = difference(sight.seen, holder.resolved, content.wanted)
+        update = due(sight, holder.resolved, content.wanted)
     else:
         update = repair_marks(sight.seen, holder.resolved, desk.view.hub)
+        update = as_adopted(sight.seen, update) if adopted(sight, holder.resolved) else update
     line = _line(desk, sight.seen, holder, update, content)
     if line.state is State.FAILED or holder.suspended:
         update = None
@@ -84,7 +90,7 @@ def hand_over(
     plan = TargetPlan(sight.record.name, sight.name, (line, before, *others), None, heir.policy.name, why, wish)
     if not ready or not (wish is None or desk.gate.lets_go(wish)):
         return fresh(desk, sight, plan, previous, marks_there(sight))
-    update = difference(sight.seen, _heritage(heir, former), wanted)
+    update = due(sight, _heritage(heir, former), wanted)
     if update is not None and (trouble := impossible(sight.seen, update)) is not None:
         failed = structs.replace(line, state=State.FAILED, reason=trouble[0], message=trouble[1])
         return structs.replace(plan, lines=(failed, before, *others))
@@ -95,6 +101,8 @@ def _content(desk: Desk, sight: Sight, holder: Candidate) -> Content:
     sources = desk.sources(holder, sight.record.name)
     wanted = desk.wanted(holder, sources, sight)
     lost, unresolved = lost_by(holder, sight, wanted), unknown(sources)
+    if not (unresolved or wanted.payload.registries):
+        return _nothing_to_hold(desk, sight, holder, sources, lost)
     if not (lost or unresolved):
         return Content(wanted)
     kept = desk.wanted(holder, sources, sight, keep=lost)
@@ -105,6 +113,21 @@ def _content(desk: Desk, sight: Sight, holder: Candidate) -> Content:
         return Content(whole)
     wish = desk.wish(holder.policy.name, sight, lost)
     return Content(wanted if desk.gate.lets_go(wish) else whole, wish)
+
+
+def _nothing_to_hold(
+    desk: Desk, sight: Sight, holder: Candidate, sources: tuple[SourceState, ...], lost: frozenset[RegistryKey]
+) -> Content:
+    """Keep what is there: a target without any credential would serve nobody.
+
+    What a source gives that may not go there any more is not renewed there either.
+    """
+    if len(sources) < len(holder.resolved.sources):
+        return Content(None, trouble=("SourceNotAllowed", "no source may go here; what is there is left as it is"))
+    kept = desk.wanted(holder, sources, sight, keep=lost)
+    usable = lost and not losses(lost, kept.payload.registries)
+    trouble = ("SourceError", "no source gives a credential any more; what was there is kept")
+    return Content(kept if usable else None, trouble=trouble)
 
 
 def _while_unknown(sight: Sight, sources: tuple[SourceState, ...], kept: Wanted) -> Content:
@@ -121,7 +144,8 @@ def _while_unknown(sight: Sight, sources: tuple[SourceState, ...], kept: Wanted)
     if sight.now < due:
         return Content(None, wake_at=due)
     renewed = kept.payload.expires_at
-    return Content(kept if renewed is None or int(renewed) > there else None)
+    better = kept.payload.registries and (renewed is None or int(renewed) > there)
+    return Content(kept if better else None)
 
 
 def _line(desk: Desk, seen: SeenSecret, holder: Candidate, update: Update | None, content: Content) -> Line:
@@ -134,6 +158,8 @@ def _line(desk: Desk, seen: SeenSecret, holder: Candidate, update: Update | None
     elif wish is not None and content.wanted is None:
         state, reason = State.PENDING, "Waiting"
         message = "losing a registry is not decided yet, and what it had there is not known"
+    elif content.trouble[0]:
+        state, (reason, message) = State.PENDING, content.trouble
     elif update is not None:
         state, reason = State.PENDING, "Suspended" if holder.suspended else ""
     return Line(name, state, reason=reason, message=message, expires_at=expiry_there(seen), there=True)
@@ -151,11 +177,11 @@ def _heritage(heir: Candidate, former: Candidate | None) -> Resolved:
     resolved = heir.resolved
     if former is None:
         return resolved
-    left, secret = former.resolved, former.policy.secret
+    left = own_keys(former.resolved)
     return structs.replace(
         resolved,
-        past_labels=resolved.past_labels | left.past_labels | {key for key, _ in secret.labels},
-        past_annotations=resolved.past_annotations | left.past_annotations | {key for key, _ in secret.annotations},
+        past_labels=resolved.past_labels | left.labels,
+        past_annotations=resolved.past_annotations | left.annotations,
     )
 
 

@@ -51,3 +51,8 @@ DOCKERCONFIGJSON_TYPE: Final = "kubernetes.io/dockerconfigjson"
 DOCKERCONFIGJSON_KEY: Final = ".dockerconfigjson"
 POLICY_API_VERSION: Final = "images.banzaicloud.io/v1alpha1"
 POLICY_KIND: Final = "ImagePullSecret"
+
+IMPS_OWNER_LABEL: Final = "images.banzaicloud.io/owner-uid"
+"""What the IMPS operator marks the Secrets with that it wrote."""
+IMPS_LAST_APPLIED: Final = "banzaicloud.com/last-applied"
+"""Where IMPS keeps a copy of the whole Secret that it wrote, credentials included."""

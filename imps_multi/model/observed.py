@@ -24,21 +24,39 @@ class NamespaceRecord(Struct, frozen=True, gc=False):
     """Wall-clock seconds when this process first saw it in a live watch event; 0.0 when it came from a list."""
 
 
+class Owners(Struct, frozen=True):
+    """The ownerReferences of a Secret, as far as they tell who may write to it.
+
+    ``controller``: the kind of its controller, which is not an ImagePullSecret. ``imps``: some are to an
+    ImagePullSecret; then, and only then, ``others`` holds the references beside those, as a JSON list, so that the one
+    kind can be taken away and the others stay. ``there``: there are any.
+    """
+
+    there: bool = False
+    controller: str = ""
+    imps: bool = False
+    others: str = ""
+
+
+NO_OWNERS = Owners()
+
+
 class Marks(Struct, frozen=True):
     """Labels and annotations of a Secret. Values of foreign keys are replaced by their digests.
 
     ``labels``/``annotations``: sorted pairs; values of ``OUR_LABELS`` and ``OUR_ANNOTATIONS`` in clear, any other value
-    as ``digest.text_digest`` of it.
-    ``controller``: it has a controller ownerReference; ``imps_owned``: an ownerReference to an ImagePullSecret.
-    ``foreign``: it has finalizers or ownerReferences, which a PUT of ours would take away.
-    Interned by the adapter.
+    as ``digest.text_digest`` of it. Interned by the adapter.
     """
 
     labels: Pairs = ()
     annotations: Pairs = ()
-    foreign: bool = False
-    controller: bool = False
-    imps_owned: bool = False
+    finalizers: bool = False
+    owners: Owners = NO_OWNERS
+
+    @property
+    def foreign(self) -> bool:
+        """Whether there is what a PUT of ours would take away: finalizers or ownerReferences."""
+        return self.finalizers or self.owners.there
 
 
 class SeenSecret(Struct, frozen=True, gc=False):

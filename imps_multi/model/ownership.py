@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from imps_multi.model.names import (
+    ADOPTED_ANNOTATION,
     HUB_LABEL,
+    IMPS_OWNER_LABEL,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     POLICY_ANNOTATION,
@@ -63,6 +65,11 @@ def marked_whole(secret: SeenSecret, hubs: frozenset[HubId]) -> bool:
     )
 
 
+def marked_adopted(marks: Marks) -> bool:
+    """Say whether it carries the mark of one that is to be given back."""
+    return _value(marks.annotations, ADOPTED_ANNOTATION) == "true"
+
+
 def _value(pairs: Pairs, key: str) -> str | None:
     for name, value in pairs:
         if name == key:
@@ -73,6 +80,6 @@ def _value(pairs: Pairs, key: str) -> str | None:
 def _foreign_because(marks: Marks, managed_by: str | None) -> str:
     if managed_by is not None:
         return "app.kubernetes.io/managed-by names somebody else" if managed_by != MANAGED_BY else "no hub label"
-    if marks.imps_owned:
+    if marks.owners.imps or _value(marks.labels, IMPS_OWNER_LABEL) is not None:
         return "IMPS wrote it"
     return "it does not carry our labels"

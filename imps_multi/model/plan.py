@@ -2,32 +2,40 @@
 
 Pure. It writes nothing where nothing differs, deletes nothing without the whole picture and the brake's word, and never
 touches what is not ours. Applying its write to what was seen and planning again gives no write. Whose a target is, is
-decided here; what it needs then, in ``keeping`` and ``removing``.
+decided here; what it needs then, in ``claiming``, ``keeping`` and ``removing``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from imps_multi.model.claiming import missing, occupied
 from imps_multi.model.gate import Gate
 from imps_multi.model.keeping import hand_over, keep
 from imps_multi.model.names import DOCKERCONFIGJSON_TYPE, PolicyName, SecretName, Uid
 from imps_multi.model.observed import NamespaceRecord, SeenSecret
-from imps_multi.model.ownership import Foreign, Ours, owner
-from imps_multi.model.planning import TOO_LARGE, Desk, Sight, conflicting, idle_line, rival_lines, too_large
+from imps_multi.model.ownership import Foreign, Ours, marked_adopted, owner
+from imps_multi.model.planning import Desk, Sight, conflicting
 from imps_multi.model.removing import unwanted
-from imps_multi.model.target_plan import Create, Line, State, TargetPlan
+from imps_multi.model.target_plan import Line, State, TargetPlan
 from imps_multi.model.view import Candidate, View
-from imps_multi.model.wanted import Wanted, WantedCache
+from imps_multi.model.wanted import WantedCache
 from imps_multi.model.world import Standing
-
-EXPANSION_HELD = "ExpansionHeld"
 
 
 class Planner:
     """Everything that stays the same from one target to the next."""
 
-    def __init__(self, view: View, cache: WantedCache, remembered: Mapping[Uid, PolicyName], gate: Gate) -> None:
+    def __init__(
+        self,
+        view: View,
+        cache: WantedCache,
+        remembered: Mapping[Uid, PolicyName],
+        gate: Gate,
+        adopted: Collection[Uid] = (),
+    ) -> None:
+        """Keep what is passed in; ``remembered`` and ``adopted``: what was seen and is not said any more."""
         self.view = view
         self._remembered = remembered
+        self._adopted = adopted
         self._desk = Desk(view, cache, gate)
 
     def plan(
@@ -38,13 +46,14 @@ class Planner:
             return None
         claimants = [candidate for candidate in self.view.by_name.get(name, ()) if candidate.selects(record)]
         if seen is None:
-            return self._missing(record, name, claimants, now) if claimants else None
+            return missing(self._desk, record, name, claimants, now)
         whose = owner(seen, self.view.hubs, self._remembered)
+        sight = Sight(record, name, seen, now, adopted=marked_adopted(seen.marks) or seen.uid in self._adopted)
         if isinstance(whose, Foreign):
-            return conflicting(record, name, claimants, f"a Secret of that name is there and {whose.why}")
+            return occupied(self._desk, sight, claimants, whose.why)
         if seen.type != DOCKERCONFIGJSON_TYPE:
             return conflicting(record, name, claimants, f"the Secret there has type {seen.type[:63]}")
-        return self._ours(Sight(record, name, seen, now), whose, claimants)
+        return self._ours(sight, whose, claimants)
 
     def forbidden(self, record: NamespaceRecord | None, name: SecretName, message: str) -> TargetPlan | None:
         """Return how a target stands whose name may not be read in this cluster."""
@@ -56,41 +65,6 @@ class Planner:
             if candidate.selects(record)
         )
         return TargetPlan(record.name, name, lines) if lines else None
-
-    def _missing(
-        self, record: NamespaceRecord, name: SecretName, claimants: list[Candidate], now: float
-    ) -> TargetPlan | None:
-        able = [one for one in claimants if one.able]
-        lines = [idle_line(one) for one in claimants if not one.able]
-        if not able:
-            return TargetPlan(record.name, name, tuple(lines))
-        winner, rivals = able[0], able[1:]
-        line, wanted = self._to_create(winner, record, now)
-        write = None if wanted is None else Create(wanted)
-        return TargetPlan(
-            record.name,
-            name,
-            (line, *lines, *rival_lines(rivals, winner)),
-            write,
-            winner.policy.name,
-            "" if write is None else "the target is missing",
-        )
-
-    def _to_create(self, winner: Candidate, record: NamespaceRecord, now: float) -> tuple[Line, Wanted | None]:
-        name = winner.policy.name
-        admitted = self._desk.gate.admitted
-        if admitted is not None and admitted.get(name) != winner.policy.generation:
-            return Line(name, State.PENDING, reason=EXPANSION_HELD, message="so many new targets need approval"), None
-        if winner.resolved.waiting:
-            return Line(name, State.PENDING, reason="Waiting", message="its sources are being asked"), None
-        sources = self._desk.sources(winner, record.name)
-        wanted = self._desk.cache.wanted(winner.resolved, sources, unexpired_at=now)
-        if not wanted.payload.registries:
-            reason = "SourceNotAllowed" if len(sources) < len(winner.resolved.sources) else "SourceError"
-            return Line(name, State.PENDING, reason=reason, message="no source gives a usable credential here"), None
-        if too_large(wanted):
-            return Line(name, State.FAILED, reason="TooLarge", message=TOO_LARGE), None
-        return Line(name, State.PENDING), wanted
 
     def _ours(self, sight: Sight, whose: Ours, claimants: list[Candidate]) -> TargetPlan | None:
         holder = self._holder(whose)

@@ -29,6 +29,8 @@ class Sight(Struct, frozen=True):
     name: SecretName
     seen: SeenSecret
     now: float
+    adopted: bool = False
+    """It was adopted: it is to be given back, and marked so."""
 
 
 class Desk(Struct, frozen=True):

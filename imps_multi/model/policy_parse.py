@@ -17,6 +17,8 @@ from imps_multi.model.fields import Fields, did_you_mean, join, near_field, show
 from imps_multi.model.names import (
     APPROVE_ANNOTATION,
     DOMAIN,
+    IMPS_LAST_APPLIED,
+    IMPS_OWNER_LABEL,
     MANAGED_BY_LABEL,
     POLICY_API_VERSION,
     POLICY_KIND,
@@ -80,7 +82,7 @@ def parse_policy(content: Mapping[str, Any], *, generation: int | None = None) -
         secret=secret,
         namespaces=namespace_selection(fields, target.get("namespaces"), "spec.target.namespaces"),
         clusters=cluster_selection(fields, target.get("clusters"), "spec.target.clusters"),
-        conflict_policy=_conflict_policy(fields, spec),
+        conflict_policy=fields.choice(spec.get("conflictPolicy"), "spec.conflictPolicy", ConflictPolicy.FAIL),
         deletion_policy=fields.choice(
             spec.get("deletionPolicy"), "spec.deletionPolicy", DeletionPolicy.WHEN_UNREFERENCED
         ),
@@ -220,6 +222,8 @@ def _target_secret(fields: Fields, secret: Mapping[str, object] | None) -> Targe
         _own_pair(fields, join(f"{path}.annotations", key), key, annotation_key_problem(key))
     if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATIONS_SIZE:
         fields.problem(f"{path}.annotations", f"are more than {ANNOTATIONS_SIZE} bytes together; shorten them")
+    labels.pop(IMPS_OWNER_LABEL, None)  # IMPS's own marks, which IMPS writes over whatever a policy says
+    annotations.pop(IMPS_LAST_APPLIED, None)
     return TargetSecret(SecretName(name), tuple(sorted(labels.items())), tuple(sorted(annotations.items())))
 
 
@@ -228,14 +232,6 @@ def _own_pair(fields: Fields, path: str, key: str, problem: str | None) -> None:
         fields.problem(path, "is imps-multi's own mark; take it away")
     elif problem is not None:
         fields.problem(path, f"is not valid: {problem}")
-
-
-def _conflict_policy(fields: Fields, spec: Mapping[str, object]) -> ConflictPolicy:
-    path = "spec.conflictPolicy"
-    chosen = fields.choice(spec.get("conflictPolicy"), path, ConflictPolicy.FAIL)
-    if chosen is ConflictPolicy.ADOPT:
-        fields.problem(path, f"Adopt {NOT_SUPPORTED}; write Fail, or take it away")
-    return chosen
 
 
 def _no_pods(fields: Fields, target: Mapping[str, object]) -> None:

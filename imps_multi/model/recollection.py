@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from imps_multi.model.names import HubId, PolicyName, SecretName, Uid
 from imps_multi.model.observed import NamespaceRecord, SeenSecret
-from imps_multi.model.ownership import Foreign, Ours, marked_whole, owner
+from imps_multi.model.ownership import Foreign, Ours, marked_adopted, marked_whole, owner
 from imps_multi.model.tally import Where
 
 Looks = Mapping[Where, SeenSecret]
@@ -19,6 +19,8 @@ class Recollection:
 
     def __init__(self) -> None:
         self.remembered: dict[Uid, PolicyName] = {}
+        self.adopted: set[Uid] = set()
+        """Those that were adopted, and lost the mark that says so."""
         self.uid_changes = 0
         """How often a target was found made anew."""
         self._lost: dict[Where, Uid] = {}
@@ -31,6 +33,7 @@ class Recollection:
     def note(self, where: Where, before: SeenSecret | None, after: SeenSecret, hubs: frozenset[HubId]) -> None:
         """Remember what was ours and lost its marks, and count what was made anew."""
         if before is not None and before.uid == after.uid:
+            self._note_adopted(before, after, hubs)
             if marked_whole(after, hubs):
                 self.remembered.pop(after.uid, None)
             elif after.uid not in self.remembered and isinstance(whose := self._owner(before, hubs), Ours):
@@ -39,7 +42,7 @@ class Recollection:
         last = self._lost.get(where)
         if before is not None:
             last = before.uid if isinstance(self._owner(before, hubs), Ours) else last
-            self.remembered.pop(before.uid, None)
+            self._drop(before.uid)
         if last is None:
             return
         if isinstance(self._owner(after, hubs), Ours):
@@ -55,12 +58,15 @@ class Recollection:
             self._lost[where] = known.uid
         else:
             self._lost.pop(where, None)
-        self.remembered.pop(known.uid, None)
+        self._drop(known.uid)
 
     def give_away(self, secret: SeenSecret, hubs: frozenset[HubId]) -> bool:
         """Forget what we took our marks from ourselves: it is not ours any more. Say whether it was remembered."""
-        given_away = isinstance(owner(secret, hubs, {}), Foreign)
-        return given_away and self.remembered.pop(secret.uid, None) is not None
+        if not isinstance(owner(secret, hubs, {}), Foreign):
+            return False
+        remembered = secret.uid in self.remembered
+        self._drop(secret.uid)
+        return remembered
 
     def forget(self, wheres: Iterable[Where]) -> None:
         """Forget places."""
@@ -70,6 +76,16 @@ class Recollection:
     def forget_names(self, names: frozenset[SecretName]) -> None:
         """Forget Secret names."""
         self.forget([where for where in self._lost if where[1] in names])
+
+    def _note_adopted(self, before: SeenSecret, after: SeenSecret, hubs: frozenset[HubId]) -> None:
+        if marked_adopted(after.marks):
+            self.adopted.discard(after.uid)
+        elif marked_adopted(before.marks) and isinstance(self._owner(before, hubs), Ours):
+            self.adopted.add(after.uid)
+
+    def _drop(self, uid: Uid) -> None:
+        self.remembered.pop(uid, None)
+        self.adopted.discard(uid)
 
     def _owner(self, secret: SeenSecret, hubs: frozenset[HubId]) -> Ours | Foreign:
         return owner(secret, hubs, self.remembered)

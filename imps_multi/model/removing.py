@@ -4,14 +4,14 @@ Pure. Nothing is taken away without the brake's word and the whole picture; unti
 is kept ours and fresh. Called by ``plan``, and by ``keeping`` for a target that waits to be handed over.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from msgspec import structs
 
-from imps_multi.model.difference import difference, keep_marks, release, without_data
+from imps_multi.model.adoption import as_adopted, due
+from imps_multi.model.difference import keep_marks, own_keys, release, without_data
 from imps_multi.model.instant import parse_duration, parse_instant
 from imps_multi.model.names import (
-    ADOPTED_ANNOTATION,
     DELETION_POLICY_ANNOTATION,
     LINGER_ANNOTATION,
     UNWANTED_SINCE_ANNOTATION,
@@ -37,7 +37,7 @@ def unwanted(desk: Desk, sight: Sight, policy: PolicyName, claimants: Iterable[C
     ``policy``: whose it was, empty where nothing says so.
     """
     candidate, gate = desk.view.policies.get(policy), desk.gate
-    how = _how(desk, candidate, dict(sight.seen.marks.annotations))
+    how = _how(desk, candidate, sight)
     wish, marked = desk.wish(policy, sight), marks_there(sight)
     let_go = marked is not None or wish in gate.released
     state = State.HELD if wish in gate.held and not let_go else State.LINGERING
@@ -59,7 +59,8 @@ def unwanted(desk: Desk, sight: Sight, policy: PolicyName, claimants: Iterable[C
         case DeletionPolicy.IMMEDIATE:
             return writing(plan, Delete(sight.seen.uid, sight.seen.resource_version, check=False))
         case DeletionPolicy.RETAIN:
-            update = release(sight.seen)
+            written = None if sight.adopted or candidate is None else own_keys(candidate.resolved)
+            update = release(sight.seen, written)
             return None if update is None else writing(plan, update)
         case DeletionPolicy.WHEN_UNREFERENCED:
             return _linger(desk, sight, plan, policy, marked)
@@ -70,8 +71,9 @@ def fresh(desk: Desk, sight: Sight, plan: TargetPlan, policy: PolicyName, marked
     candidate = desk.view.policies.get(policy)
     wanted = _content(desk, sight, candidate, marked)
     if wanted is None or candidate is None:
-        return writing(plan, keep_marks(sight.seen, policy, desk.view.hub, marked))
-    update = difference(sight.seen, candidate.resolved, wanted)
+        update = keep_marks(sight.seen, policy, desk.view.hub, marked)
+        return writing(plan, as_adopted(sight.seen, update) if sight.adopted else update)
+    update = due(sight, candidate.resolved, wanted)
     if update is not None and impossible(sight.seen, update) is not None:
         update = without_data(sight.seen, update)
     return writing(plan, update)
@@ -121,20 +123,20 @@ def _content(desk: Desk, sight: Sight, candidate: Candidate | None, marked: Mark
     return None if losses(keep, wanted.payload.registries) or not wanted.payload.registries else wanted
 
 
-def _how(desk: Desk, candidate: Candidate | None, marks: Mapping[str, str]) -> DeletionPolicy:
+def _how(desk: Desk, candidate: Candidate | None, sight: Sight) -> DeletionPolicy:
     """Say how a target goes; from a cluster that is decommissioned without linger and without asking who names it."""
-    how = _deletion_policy(candidate, marks)
+    how = _deletion_policy(candidate, sight)
     if desk.view.decommission and how is DeletionPolicy.WHEN_UNREFERENCED:
         return DeletionPolicy.IMMEDIATE
     return how
 
 
-def _deletion_policy(candidate: Candidate | None, marks: Mapping[str, str]) -> DeletionPolicy:
-    if marks.get(ADOPTED_ANNOTATION) == "true":
+def _deletion_policy(candidate: Candidate | None, sight: Sight) -> DeletionPolicy:
+    if sight.adopted:
         return DeletionPolicy.RETAIN
     if candidate is not None:
         return candidate.policy.deletion_policy
     try:
-        return DeletionPolicy(marks.get(DELETION_POLICY_ANNOTATION))
+        return DeletionPolicy(dict(sight.seen.marks.annotations).get(DELETION_POLICY_ANNOTATION))
     except ValueError:
         return DeletionPolicy.WHEN_UNREFERENCED

@@ -15,6 +15,8 @@ Where = tuple[NamespaceName, SecretName]
 SHOWN_TROUBLES = 5
 Key = TypeVar("Key")
 TROUBLED = frozenset({State.FAILED, State.CONFLICT})
+_REASONED = frozenset({State.PENDING, State.IN_SYNC})
+"""States that are trouble where there is a reason to say."""
 
 
 class Tally:
@@ -166,7 +168,7 @@ class _Sum:
 
 
 def _is_trouble(line: Line) -> bool:
-    return line.state in TROUBLED or (line.state is State.PENDING and bool(line.reason))
+    return line.state in TROUBLED or (line.reason != "" and line.state in _REASONED)
 
 
 def _bump(counter: dict[Key, int], key: Key, by: int) -> None:

@@ -65,6 +65,8 @@ class Update(Struct, frozen=True):
     labels: tuple[tuple[str, str | None], ...] = ()
     annotations: tuple[tuple[str, str | None], ...] = ()
     drop_data: tuple[str, ...] = ()
+    owners: str | None = None
+    """The ownerReferences that stay, as a JSON list, where others go; None leaves them all."""
 
 
 class Delete(Struct, frozen=True):

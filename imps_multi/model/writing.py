@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from imps_multi.model.digest import text_digest
 from imps_multi.model.names import DOCKERCONFIGJSON_KEY, DOCKERCONFIGJSON_TYPE, OUR_ANNOTATIONS, OUR_LABELS, Uid
-from imps_multi.model.observed import Marks, Pairs, SeenSecret
+from imps_multi.model.observed import NO_OWNERS, Marks, Owners, Pairs, SeenSecret
 from imps_multi.model.target_plan import Create, Update
 from imps_multi.model.wanted import Wanted
 
@@ -22,6 +22,8 @@ def patch_body(update: Update) -> bytes:
         metadata["labels"] = dict(update.labels)
     if update.annotations:
         metadata["annotations"] = dict(update.annotations)
+    if update.owners is not None:
+        metadata["ownerReferences"] = json.loads(update.owners) or None
     patch: dict[str, object] = {"metadata": metadata}
     if update.wanted is not None:
         data: dict[str, str | None] = dict.fromkeys(update.drop_data)
@@ -42,9 +44,8 @@ def after_update(before: SeenSecret, update: Update, uid: Uid, resource_version:
     marks = Marks(
         labels=_changed(before.marks.labels, update.labels, OUR_LABELS),
         annotations=_changed(before.marks.annotations, update.annotations, OUR_ANNOTATIONS),
-        foreign=before.marks.foreign,
-        controller=before.marks.controller,
-        imps_owned=before.marks.imps_owned,
+        finalizers=before.marks.finalizers,
+        owners=before.marks.owners if update.owners is None else _left(before.marks.owners, update.owners),
     )
     wanted = update.wanted
     return SeenSecret(
@@ -68,6 +69,10 @@ def _whole(wanted: Wanted, uid: Uid, resource_version: int) -> SeenSecret:
         marks=wanted.marks,
         registries=wanted.payload.registries,
     )
+
+
+def _left(before: Owners, others: str) -> Owners:
+    return Owners(there=True, controller=before.controller) if json.loads(others) else NO_OWNERS
 
 
 def _changed(before: Pairs, changes: Changes, clear: frozenset[str]) -> Pairs:

@@ -18,6 +18,7 @@ from imps_multi.model.names import (
 )
 from imps_multi.model.observed import (
     Marks,
+    Owners,
     SeenSecret,
     WatchEvent,
 )
@@ -69,11 +70,23 @@ def seen(secret: Json) -> SeenSecret:
         marks=Marks(
             labels=_veiled(metadata.get("labels"), OUR_LABELS),
             annotations=_veiled(metadata.get("annotations"), OUR_ANNOTATIONS),
-            foreign=bool(metadata.get("finalizers") or metadata.get("ownerReferences")),
+            finalizers=bool(metadata.get("finalizers")),
+            owners=_owners(metadata.get("ownerReferences") or []),
         ),
         registries=registries,
         foreign_keys=frozenset(data.keys() - {DOCKERCONFIGJSON_KEY}),
         immutable=bool(secret.get("immutable")),
+    )
+
+
+def _owners(references: list[Json]) -> Owners:
+    others = [one for one in references if one["kind"] != "ImagePullSecret"]
+    imps = others != references
+    return Owners(
+        there=bool(references),
+        controller=next((one["kind"] for one in others if one.get("controller")), ""),
+        imps=imps,
+        others=json.dumps(others) if imps else "",
     )
 
 

@@ -1,5 +1,6 @@
 """What watches tell of a cluster, the sandbox's and a real kube-apiserver's, with WatchList and without."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from imps_multi.kube.target_client import TargetClient
 from imps_multi.model.digest import text_digest
 from imps_multi.model.dockerconfig import fingerprint
 from imps_multi.model.observed import (
+    NO_OWNERS,
     NamespaceGone,
     NamespaceSeen,
     NamespacesReplaced,
@@ -109,7 +111,7 @@ async def test_secrets_of_one_name_from_first_to_last(world: World, client: Targ
         assert (seen.content, seen.registries) == fingerprint(config())
         assert seen.marks.labels == tuple(sorted({**labels, "their": text_digest("value")}.items()))
         assert seen.marks.annotations == (("imps-multi.io/policy", "p"), ("note", text_digest("n")))
-        assert (seen.marks.foreign, seen.marks.controller, seen.marks.imps_owned) == (True, False, False)
+        assert (seen.marks.finalizers, seen.marks.owners) == (True, NO_OWNERS)
         assert (seen.foreign_keys, seen.immutable) == (frozenset(), False)
 
         await world.create(A, secret(name="another"))
@@ -137,19 +139,25 @@ async def test_owners_are_told_apart(world: World, client: TargetClient) -> None
 
     owners = {
         "controlled": owner("Other", "o.example", controller=True),
-        "imps": owner("ImagePullSecret", "images.banzaicloud.io"),
+        "imps": owner("ImagePullSecret", "images.banzaicloud.io", controller=True),
         "namesake": owner("ImagePullSecret", "o.example"),
     }
+    others = {"imps": [owner("Other", "o.example", blockOwnerDeletion=True)]}
     for name, reference in owners.items():
         await world.namespace(name)
-        await world.create(name, secret(ownerReferences=[reference]))
+        await world.create(name, secret(ownerReferences=[reference, *others.get(name, [])]))
     async with watching(client, SECRETS) as told:
         replaced = await told.kind(SecretsReplaced)
     assert isinstance(replaced, SecretsReplaced)
     marks = {namespace: seen.marks for namespace, seen in replaced.secrets}
     assert all(each.foreign for each in marks.values())
-    assert [name for name, each in marks.items() if each.controller] == ["controlled"]
-    assert [name for name, each in marks.items() if each.imps_owned] == ["imps"]
+    assert {name: each.owners.controller for name, each in marks.items()} == {
+        "controlled": "Other",
+        "imps": "",
+        "namesake": "",
+    }
+    left = {name: each.owners.others for name, each in marks.items() if each.owners.imps}
+    assert {name: json.loads(references) for name, references in left.items()} == others
 
 
 async def test_a_secret_of_another_type_is_seen_as_it_is(world: World, client: TargetClient) -> None:

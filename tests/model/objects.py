@@ -12,7 +12,7 @@ from typing import cast
 from imps_multi.model.digest import text_digest
 from imps_multi.model.dockerconfig import fingerprint
 from imps_multi.model.names import OUR_ANNOTATIONS, OUR_LABELS, NamespaceName, SecretName, Uid
-from imps_multi.model.observed import Marks, Pairs, SeenSecret
+from imps_multi.model.observed import Marks, Owners, Pairs, SeenSecret
 from imps_multi.model.target_plan import Create, Delete, TargetPlan, Update
 from imps_multi.model.writing import patch_body
 
@@ -33,6 +33,7 @@ def made(
     extra_data: Iterable[str] = (),
     immutable: bool = False,
     finalizers: Iterable[str] = (),
+    owners: Iterable[Mapping[str, object]] = (),
 ) -> Object:
     """Make a Secret that lies in a cluster."""
     metadata: Object = {
@@ -45,6 +46,8 @@ def made(
     }
     if finalizers:
         metadata["finalizers"] = list(finalizers)
+    if owners:
+        metadata["ownerReferences"] = [dict(one) for one in owners]
     found: Object = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -86,11 +89,23 @@ def observe(found: Object | None) -> SeenSecret | None:
         marks=Marks(
             labels=_veiled(metadata.get("labels"), OUR_LABELS),
             annotations=_veiled(metadata.get("annotations"), OUR_ANNOTATIONS),
-            foreign=bool(metadata.get("finalizers")),
+            finalizers=bool(metadata.get("finalizers")),
+            owners=_owners(cast("list[Object]", metadata.get("ownerReferences") or [])),
         ),
         registries=registries,
         foreign_keys=frozenset(data) - {KEY},
         immutable=bool(found.get("immutable")),
+    )
+
+
+def _owners(references: list[Object]) -> Owners:
+    theirs = [one for one in references if one["kind"] == "ImagePullSecret"]
+    others = [one for one in references if one not in theirs]
+    return Owners(
+        there=bool(references),
+        controller=next((str(one["kind"]) for one in others if one.get("controller")), ""),
+        imps=bool(theirs),
+        others=json.dumps(others) if theirs else "",
     )
 
 

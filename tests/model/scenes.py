@@ -10,7 +10,7 @@ from imps_multi.model.gate import Gate
 from imps_multi.model.names import ClusterName, HubId, NamespaceName, PolicyName, RegistryKey, SecretName, Uid
 from imps_multi.model.observed import NamespaceRecord
 from imps_multi.model.plan import Planner
-from imps_multi.model.policy import DeletionPolicy, Policy, SourceRef, TargetSecret
+from imps_multi.model.policy import ConflictPolicy, DeletionPolicy, Policy, SourceRef, TargetSecret
 from imps_multi.model.selection import ClusterSelection, NamespaceSelection
 from imps_multi.model.target_plan import Line, TargetPlan, Wish
 from imps_multi.model.view import View, view
@@ -67,6 +67,7 @@ def policy(
     suspend: bool = False,
     created: float | None = None,
     clusters: ClusterSelection | None = EVERYWHERE,
+    conflict: ConflictPolicy = ConflictPolicy.FAIL,
 ) -> Policy:
     """Make a policy that selects every cluster and the namespaces team-*."""
     return Policy(
@@ -78,6 +79,7 @@ def policy(
         ),
         namespaces=NamespaceSelection(names=tuple(names), exclude=tuple(exclude)),
         clusters=clusters,
+        conflict_policy=conflict,
         deletion_policy=deletion,
         suspend=suspend,
         created=created,
@@ -149,6 +151,7 @@ class Bench:
         gate: Gate | None = None,
         record: NamespaceRecord | None = None,
         remembered: Mapping[str, str] | None = None,
+        adopted: Iterable[str] = (),
         previous: Iterable[str] = (),
         now: float = NOW,
         secret: str = "pull",
@@ -160,11 +163,12 @@ class Bench:
         self.record = record or namespace()
         self.now = now
         self.remembered = {Uid(uid): PolicyName(name) for uid, name in (remembered or {}).items()}
+        self.adopted = frozenset(map(Uid, adopted))
         self.gate = gate or Gate(whole_picture=True)
 
     def plan(self, *, now: float | None = None) -> TargetPlan | None:
         """Plan the target."""
-        planner = Planner(self.view, self.cache, self.remembered, self.gate)
+        planner = Planner(self.view, self.cache, self.remembered, self.gate, self.adopted)
         return planner.plan(self.record, self.name, observe(self.found), now=self.now if now is None else now)
 
     def needed(self, *, now: float | None = None) -> TargetPlan:
@@ -172,6 +176,16 @@ class Bench:
         plan = self.plan(now=now)
         assert plan is not None
         return plan
+
+    def settle(self) -> Object:
+        """Carry out what is planned until nothing is; return what lies there then."""
+        for _ in range(4):
+            plan = self.plan()
+            if plan is None or plan.write is None:
+                assert self.found is not None
+                return self.found
+            self.found = carry_out(self.found, plan)
+        raise AssertionError("it never settles")
 
     def lines(self) -> dict[str, Line]:
         """Return what is said by policy."""

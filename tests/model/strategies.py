@@ -15,7 +15,7 @@ from imps_multi.model.credential import Bounds, SourceKind, SourceState
 from imps_multi.model.gate import Gate
 from imps_multi.model.names import NamespaceName, PolicyName, RegistryKey, SecretName
 from imps_multi.model.observed import NamespaceRecord
-from imps_multi.model.policy import DeletionPolicy, Policy, TargetSecret
+from imps_multi.model.policy import ConflictPolicy, DeletionPolicy, Policy, TargetSecret
 from imps_multi.model.selection import ClusterSelection, NamespaceSelection
 from imps_multi.model.target_plan import Wish
 from imps_multi.model.world import Resolved, Retained, Standing, World
@@ -81,6 +81,7 @@ def a_policy(die: Random, name: PolicyName) -> Policy:
             exclude=("team-b",) if rarely(die) else (),
         ),
         clusters=ClusterSelection() if rarely(die) else EVERYWHERE,
+        conflict_policy=die.choice((*ConflictPolicy,)),
         deletion_policy=die.choice((DeletionPolicy.WHEN_UNREFERENCED, *DeletionPolicy)),
         suspend=rarely(die, 8),
         created=die.choice((None, 1.0, 2.0)),
@@ -180,6 +181,9 @@ def spoilt(die: Random, found: Object) -> Object:
         lambda: held(changed(found)),
         lambda: changed(found, annotations=since),
         lambda: changed(found, labels={key: "9"}, annotations={key: "9"}),
+        lambda: changed(found, labels={"app.kubernetes.io/managed-by": "Helm"}),
+        lambda: owned(changed(found), die.choice(("ImagePullSecret", "Other")), controls=rarely(die, 3)),
+        lambda: by_imps(found, b"{}" if rarely(die) else contents[2]),
     )
     return die.choice(spoils)()
 
@@ -188,6 +192,30 @@ def held(found: Object) -> Object:
     """Put a finalizer on a Secret."""
     metadata_of(found)["finalizers"] = ["example.com/x"]
     return found
+
+
+def owned(found: Object, kind: str, *, controls: bool) -> Object:
+    """Put an ownerReference on a Secret; only one may control it."""
+    metadata = metadata_of(found)
+    group = "images.banzaicloud.io/v1alpha1" if kind == "ImagePullSecret" else "v1"
+    reference: Object = {"apiVersion": group, "kind": kind, "name": "o", "uid": "u"}
+    before = cast("list[Object]", metadata.get("ownerReferences") or [])
+    if controls and not any(one.get("controller") for one in before):
+        reference["controller"] = True
+    metadata["ownerReferences"] = [*before, reference]
+    return found
+
+
+def by_imps(found: Object, content: bytes) -> Object:
+    """Write over a Secret as the IMPS operator does: nothing that it did not put there stays."""
+    bare = {**metadata_of(found), "labels": {}, "annotations": {}, "ownerReferences": []}
+    marked = changed(
+        {**found, "metadata": bare},
+        labels={"images.banzaicloud.io/owner-uid": "u"},
+        annotations={"banzaicloud.com/last-applied": "a copy"},
+        content=content,
+    )
+    return owned(marked, "ImagePullSecret", controls=True)
 
 
 def a_bench(die: Random) -> Bench:
@@ -209,3 +237,27 @@ def a_bench(die: Random) -> Bench:
 
 
 benches = dice.map(a_bench)
+
+
+def a_claim(die: Random) -> Bench:
+    """Put a planner before somebody else's Secret that a policy with working sources wants."""
+    spec = structs.replace(
+        a_policy(die, POLICY_NAMES[0]),
+        secret=TargetSecret(SECRET_NAMES[0]),
+        namespaces=NamespaceSelection(names=("*",)),
+        clusters=EVERYWHERE,
+        suspend=rarely(die, 8),
+    )
+    winner = Resolved(spec, Standing.VALID, (source(REGISTRIES[0]),))
+    there = structs.replace(a_world(die), hub_empty=False)
+    if rarely(die):
+        winner = structs.replace(winner, sources=(a_source(die, 0), a_source(die, 1)))
+    there = structs.replace(there, policies={**there.policies, spec.name: winner})
+    found = made(kind=die.choice(("kubernetes.io/dockerconfigjson",) * 4 + ("Opaque",)))
+    for _ in range(die.choice((0, 0, 1, 2))):
+        found = spoilt(die, found)
+    gate = Gate(whole_picture=True, admitted={} if rarely(die, 10) else None)
+    return Bench(there, record=NamespaceRecord(NAMESPACES[0], 1), found=found, gate=gate)
+
+
+claims = dice.map(a_claim)

@@ -1,6 +1,7 @@
 """Whatever the world and whatever lies there: planning settles, and never does what must not be done."""
 
 import json
+from typing import cast
 
 from hypothesis import given, settings
 
@@ -8,14 +9,14 @@ from imps_multi.model.instant import parse_duration, parse_instant
 from imps_multi.model.names import HubId, PolicyName, Uid
 from imps_multi.model.ownership import Foreign, Ours, owner
 from imps_multi.model.payload import given_before, granted, losses, unknown
-from imps_multi.model.policy import DeletionPolicy
+from imps_multi.model.policy import ConflictPolicy, DeletionPolicy
 from imps_multi.model.target_plan import Create, Delete, State, Update
 from imps_multi.model.view import Candidate
 from imps_multi.model.world import Standing
 from imps_multi.model.writing import after_create, after_update
-from tests.model.objects import carry_out, content_of, metadata_of, observe, texts
+from tests.model.objects import Object, carry_out, content_of, metadata_of, observe, texts
 from tests.model.scenes import HUB, Bench
-from tests.model.strategies import benches
+from tests.model.strategies import benches, claims
 
 STEPS = 5
 OURS = "imps-multi.io/"
@@ -34,7 +35,7 @@ def named(bench: Bench) -> Candidate | None:
 
 
 @thorough
-@given(benches)
+@given(benches | claims)
 def test_carrying_out_a_plan_and_planning_again_settles(bench: Bench) -> None:
     for _ in range(STEPS):
         plan = bench.plan()
@@ -48,7 +49,7 @@ def test_carrying_out_a_plan_and_planning_again_settles(bench: Bench) -> None:
 
 
 @thorough
-@given(benches)
+@given(benches | claims)
 def test_the_answer_to_a_write_is_what_a_watch_would_show(bench: Bench) -> None:
     plan, before = bench.plan(), observe(bench.found)
     if plan is None or not isinstance(plan.write, (Create, Update)):
@@ -64,12 +65,39 @@ def test_the_answer_to_a_write_is_what_a_watch_would_show(bench: Bench) -> None:
 
 
 @thorough
-@given(benches)
+@given(benches | claims)
 def test_what_is_foreign_is_never_written_to(bench: Bench) -> None:
+    """But where the policy that comes first says Adopt, and nothing stands against it."""
     plan = bench.plan()
-    if isinstance(whose(bench), Foreign) and plan is not None:
-        assert plan.write is None
-        assert {State.CONFLICT} == {line.state for line in plan.lines}
+    if not isinstance(whose(bench), Foreign) or plan is None:
+        return
+    if plan.write is None:
+        assert {line.state for line in plan.lines} <= {State.CONFLICT, State.PENDING, State.FAILED}
+        return
+    assert isinstance(plan.write, Update)
+    assert not plan.write.put
+    adopter = bench.view.policies[plan.policy or PolicyName("")]
+    assert adopter.policy.conflict_policy is ConflictPolicy.ADOPT
+    assert adopter.able
+    assert adopter.selects(bench.record)
+    assert adoptable(bench.found or {})
+    after = texts(metadata_of(carry_out(bench.found, plan) or {})["annotations"])
+    assert after[f"{OURS}adopted"] == "true"
+    assert "banzaicloud.com/last-applied" not in after
+
+
+def adoptable(found: Object) -> bool:
+    metadata = metadata_of(found)
+    labels, owners = texts(metadata["labels"]), cast("list[Object]", metadata.get("ownerReferences") or [])
+    from_imps = "images.banzaicloud.io/owner-uid" in labels
+    strange = [one for one in owners if not (from_imps and one["kind"] == "ImagePullSecret")]
+    return (
+        found["type"] == "kubernetes.io/dockerconfigjson"
+        and not found.get("immutable")
+        and not any(one.get("controller") for one in strange)
+        and labels.get(f"{OURS}hub") in (None, HUB)
+        and labels.get(MANAGED_BY) in (None, "imps-multi")
+    )
 
 
 @thorough
@@ -132,7 +160,8 @@ def test_no_registry_is_taken_away_that_was_not_let_go(bench: Bench) -> None:
     lost = losses(seen.registries, plan.write.wanted.payload.registries)
     if not lost:
         return
-    assert not isinstance(whose(bench), Foreign)
+    if isinstance(whose(bench), Foreign):
+        return  # adopted: what was there was not ours to count
     holder = bench.view.policies[plan.policy or PolicyName("")]
     candidate = named(bench) or holder
     tampered = lost - set(given_before(candidate.resolved)) if candidate.resolved.history_known else frozenset()
@@ -142,7 +171,7 @@ def test_no_registry_is_taken_away_that_was_not_let_go(bench: Bench) -> None:
 
 
 @thorough
-@given(benches)
+@given(benches | claims)
 def test_what_others_put_on_a_target_of_ours_stays(bench: Bench) -> None:
     plan = bench.plan()
     if plan is None or not isinstance(plan.write, Update):
@@ -152,6 +181,12 @@ def test_what_others_put_on_a_target_of_ours_stays(bench: Bench) -> None:
     assert before.get("finalizers") == after.get("finalizers")
     for kind in ("labels", "annotations"):
         assert texts(before[kind]).get("foreign") == texts(after[kind]).get("foreign")
+    assert strange_owners(before) == strange_owners(after)
+
+
+def strange_owners(metadata: Object) -> list[Object]:
+    owners = cast("list[Object]", metadata.get("ownerReferences") or [])
+    return [one for one in owners if one["kind"] != "ImagePullSecret"]
 
 
 @thorough

@@ -14,7 +14,7 @@ from imps_multi.model.observed import SeenSecret
 from imps_multi.model.policy import DeletionPolicy
 from imps_multi.model.target_plan import State, Update
 from imps_multi.model.world import Resolved, Standing
-from tests.model.objects import KEY, Object, carry_out, content_of, made, metadata_of, observe, texts
+from tests.model.objects import KEY, Object, content_of, made, metadata_of, observe, texts
 from tests.model.scenes import (
     HOUR,
     HUB_REGISTRY,
@@ -48,12 +48,7 @@ def update_of(bench: Bench) -> Update:
 
 def settled(bench: Bench) -> Object | None:
     """Carry out what is planned until nothing is."""
-    for _ in range(4):
-        plan = bench.plan()
-        if plan is None or plan.write is None:
-            return bench.found
-        bench.found = carry_out(bench.found, plan)
-    raise AssertionError("it never settles")
+    return bench.settle()
 
 
 def test_a_created_target_carries_exactly_the_promised_labels_and_annotations() -> None:

@@ -102,7 +102,7 @@ def test_everything_that_a_policy_can_say_is_read() -> None:
         "creationTimestamp": "2026-01-01T00:00:00Z",
         "annotations": {"imps-multi.io/sync": "1", "imps-multi.io/approve": "h-1"},
     }
-    content["spec"] |= {"suspend": True, "deletionPolicy": "Retain", "conflictPolicy": "Fail"}
+    content["spec"] |= {"suspend": True, "deletionPolicy": "Retain", "conflictPolicy": "Adopt"}
     content["spec"]["target"]["secret"] = {"name": "s", "labels": {"b": "", "a": "1"}, "annotations": {"x/y": "any: é"}}
     policy = valid(content)
     assert (policy.uid, policy.created) == ("u-1", 1767225600.0)
@@ -163,7 +163,7 @@ def _with(value: object, *path: str | int) -> Callable[[Manifest], None]:
         ),
         (_with("yes", "spec", "suspend"), "spec.suspend", "must be true or false, is a text"),
         (_with("retain", "spec", "deletionPolicy"), "spec.deletionPolicy", "(did you mean Retain?)"),
-        (_with("Adopt", "spec", "conflictPolicy"), "spec.conflictPolicy", "not supported by this version"),
+        (_with("adopt", "spec", "conflictPolicy"), "spec.conflictPolicy", "(did you mean Adopt?)"),
         (_with("Retain", "spec", "deletionpolicy"), "spec.deletionpolicy", "(did you mean deletionPolicy?)"),
         (_with({}, "spec", "namespaces"), "spec.namespaces", "belongs under spec.target"),
         (_with({}, "spec", "target", "namespacez"), "spec.target.namespacez", "(did you mean namespaces?)"),
