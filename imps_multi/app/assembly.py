@@ -12,20 +12,18 @@ import structlog
 
 from imps_multi.actors.composer import Rules
 from imps_multi.actors.service import Ports, Service
+from imps_multi.app.hub_parts import hub_parts
 from imps_multi.app.members import Members, members
 from imps_multi.config.fleet import safety
 from imps_multi.config.load import Loaded
 from imps_multi.config.model import Configuration
 from imps_multi.config.state import state_root
-from imps_multi.hubs.directory import DirectoryHub
-from imps_multi.hubs.state_directory import ReadOnlyStore, StateDirectory
 from imps_multi.kube.shared import Shared
 from imps_multi.model.matching import glob_match
 from imps_multi.model.names import HubId, PolicyName, SecretName
 from imps_multi.model.policy import SourceRef
 from imps_multi.model.policy_parse import with_default_clusters
 from imps_multi.model.status import ConfigurationView
-from imps_multi.ports import StateStore
 from imps_multi.registries.catalogue import interpreter
 from imps_multi.registries.ecr_source import AmbientRule
 from imps_multi.registries.providers import Providers
@@ -57,26 +55,42 @@ class Assembly:
         self.shared = Shared(hub=hub_id, on_request=self.metrics.requested)
         self.reload = Reload(successful=True, succeeded_at=time.time())
         self._fleet = members(loaded, self.shared)
-        store: StateStore = StateDirectory(self.state_root, _tell_unreadable)
+        self._rules = Latest(rules(configuration, self._fleet.home))
+        parts = hub_parts(configuration, self._fleet.hub, self.shared, allowed=self._allowed, read_only=read_only)
+        self.hub_in_cluster = parts.cluster
         providers = Providers(time.time)
         self.ports = Ports(
             hub_id=hub_id,
             previous_hubs=tuple(HubId(one) for one in configuration.hub.previous_ids),
-            hub=DirectoryHub(configuration.hub.directory or Path()),
-            store=ReadOnlyStore(store) if read_only else store,
+            hub=parts.hub,
+            store=parts.store,
             provider=providers.provider_for,
             documented_life=providers.documented_life,
             members=Latest(self._fleet.members),
-            rules=Latest(rules(configuration)),
+            rules=self._rules,
             safety=Latest(safety(configuration)),
             configuration=Latest(ConfigurationView()),
             signals=ServiceSignals(self.metrics, self.audit),
             clock=time.time,
             rand=random.random,
             observe=observe,
+            board=parts.cluster.board if parts.cluster is not None else None,
         )
         self.service = Service(self.ports)
         self.metrics.watch(self.snapshot)
+
+    async def aclose(self) -> None:
+        """Close what was connected to the hub, after everything else has ended."""
+        if self.hub_in_cluster is not None:
+            await self.hub_in_cluster.link.aclose()
+
+    @property
+    def hub_fingerprint(self) -> str:
+        """Return what changes when the hub is reached in another way."""
+        return self._fleet.hub.fingerprint if self._fleet.hub is not None else ""
+
+    def _allowed(self, ref: SourceRef) -> bool:
+        return self._rules.value.allowed(ref) is None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -86,10 +100,14 @@ class Assembly:
     def adopt(self, loaded: Loaded, fleet: Members) -> None:
         """Take up a new configuration; clusters that did not change are not touched."""
         before, after = self.loaded.configuration, loaded.configuration
-        self.loaded, self._fleet = loaded, fleet
+        self.loaded = loaded
         self.ports.members.set(fleet.members)
-        if rules_differ(before, after):
-            self.ports.rules.set(rules(after))
+        if rules_differ(before, after) or self._fleet.home != fleet.home:
+            self.ports.rules.set(rules(after, fleet.home))
+        if self.hub_in_cluster is not None and fleet.hub is not None:
+            self.hub_in_cluster.link.adopt(fleet.hub)
+            self.hub_in_cluster.hub.reconsider()
+        self._fleet = fleet
         self.ports.safety.set_if_changed(safety(after))
         self.reload = Reload(successful=True, succeeded_at=time.time())
         stuck = needs_restart(before, after)
@@ -118,8 +136,8 @@ class Assembly:
         )
 
 
-def rules(configuration: Configuration) -> Rules:
-    """Return what the configuration says about policies and sources."""
+def rules(configuration: Configuration, home: tuple[str, ...] = ()) -> Rules:
+    """Return what the configuration says about policies and sources; ``home``: the hub's own clusters in the fleet."""
     sources = configuration.sources
     ambient = sources.ambient_identity
     rule = AmbientRule(
@@ -127,7 +145,7 @@ def rules(configuration: Configuration) -> Rules:
         namespaces=tuple(ambient.namespaces or [configuration.hub.namespace]),
         role_arns=tuple(ambient.role_arns),
     )
-    names = tuple(configuration.default_clusters)
+    names = tuple(configuration.default_clusters) or home
 
     def allowed(ref: SourceRef) -> str | None:
         if any(glob_match(pattern, ref.namespace) for pattern in sources.namespaces):
@@ -160,7 +178,3 @@ def needs_restart(before: Configuration, after: Configuration) -> list[str]:
 
 def _queue(counts: Counts) -> QueueCounts:
     return QueueCounts(counts.ready_urgent + counts.ready_routine, counts.adds, counts.retries)
-
-
-def _tell_unreadable(path: Path, why: str) -> None:
-    log.warning("State item is unreadable and left out", file=str(path), why=why)

@@ -18,6 +18,7 @@ from imps_multi.actors.service import Service
 from imps_multi.app.assembly import Assembly
 from imps_multi.app.explaining import Unknown, explained, known_cluster
 from imps_multi.app.garbage import calm_collector, keep_giving_back
+from imps_multi.app.hub_parts import HubUnreachable
 from imps_multi.app.members import everything_wrong
 from imps_multi.app.planning import planned
 from imps_multi.app.reloading import keep_reloading
@@ -28,6 +29,7 @@ from imps_multi.config.state import state_root
 from imps_multi.hubs.control import serve_control
 from imps_multi.hubs.state_directory import StateLock, StateRefused
 from imps_multi.kube.shared import Shared
+from imps_multi.kube.state_secrets import StateUnusable
 from imps_multi.model.explain import Explanation
 from imps_multi.model.names import HubId
 from imps_multi.model.plan_result import PlanResult
@@ -40,6 +42,7 @@ from imps_multi.telemetry.server import AddressError, HttpServers, services
 T = TypeVar("T")
 
 CANNOT_START = 2
+UNREACHABLE = 3
 FAILED = 1
 
 log = structlog.get_logger()
@@ -60,6 +63,7 @@ def plan_once(config: Path) -> PlanResult:
 
     Raises:
         InvalidConfiguration: the configuration cannot be used.
+        HubUnreachable: a hub in a cluster does not answer.
     """
     loaded = load_whole(config)
     configure_logging("console", "error")
@@ -84,9 +88,17 @@ def explain_once(config: Path, cluster: str, namespace: str) -> Explanation:
 
 async def serve(loaded: Loaded, *, observe: bool, stop: StopSignal | None = None) -> int:
     """Serve until stopped."""
-    stopping = stop or StopSignal()
     assembly = await _assemble(loaded, observe=observe)
-    service, telemetry = assembly.service, loaded.configuration.telemetry
+    try:
+        return await _serve(assembly, stop or StopSignal(), observe=observe)
+    finally:
+        await assembly.aclose()
+
+
+async def _serve(assembly: Assembly, stopping: StopSignal, *, observe: bool) -> int:
+    service, telemetry = assembly.service, assembly.loaded.configuration.telemetry
+    if assembly.hub_in_cluster is not None and not observe:
+        await assembly.hub_in_cluster.check_store()
     probe = LoopProbe(assembly.metrics.instruments.lagged)
     wanted = services(
         metrics_address=telemetry.metrics_address,
@@ -103,7 +115,7 @@ async def serve(loaded: Loaded, *, observe: bool, stop: StopSignal | None = None
         outer.start_soon(probe.run)
         outer.start_soon(keep_reloading, assembly)
         outer.start_soon(keep_giving_back)
-        if not observe:
+        if not observe and assembly.hub_in_cluster is None:
             await outer.start(serve_control, assembly.state_root, handlers(service))
             outer.start_soon(take_up_stored, assembly.state_root, service)  # it waits for the service to have loaded
         await service.run(stopping)
@@ -115,11 +127,27 @@ async def serve(loaded: Loaded, *, observe: bool, stop: StopSignal | None = None
 async def one_pass(loaded: Loaded, *, observe: bool) -> int:
     """Read, mint, write what is due, and return how everything stands."""
     assembly = await _assemble(loaded, observe=observe)
+    try:
+        await _prepare(assembly, observe=observe)
+        return await _pass(assembly, observe=observe)
+    finally:
+        await assembly.aclose()
+
+
+async def _prepare(assembly: Assembly, *, observe: bool) -> None:
+    """See to it that a hub in a cluster answers, and that its store can be used where it is written."""
+    if assembly.hub_in_cluster is not None:
+        await assembly.hub_in_cluster.reach()
+        if not observe:
+            await assembly.hub_in_cluster.check_store()
+
+
+async def _pass(assembly: Assembly, *, observe: bool) -> int:
     service, stop = assembly.service, StopSignal()
     async with anyio.create_task_group() as outer:
         outer.start_soon(stop_on_signals, stop)
         outer.start_soon(service.run, stop)
-        if not observe:
+        if not observe and assembly.hub_in_cluster is None:
             await take_up_stored(assembly.state_root, service)
         await wait_settled(service, stop)
         status = service.reporter.compute()
@@ -137,6 +165,14 @@ async def one_pass(loaded: Loaded, *, observe: bool) -> int:
 async def look(loaded: Loaded, take: Callable[[Service], Awaitable[T]]) -> T:
     """Look at everything once, write nothing, and return what ``take`` makes of the service when it has settled."""
     assembly = await _assemble(loaded, observe=True)
+    try:
+        await _prepare(assembly, observe=True)
+        return await _looked(assembly, take)
+    finally:
+        await assembly.aclose()
+
+
+async def _looked(assembly: Assembly, take: Callable[[Service], Awaitable[T]]) -> T:
     service, stop = assembly.service, StopSignal()
     async with anyio.create_task_group() as outer:
         outer.start_soon(service.run, stop)
@@ -155,13 +191,17 @@ def _start(config: Path, serve_it: Callable[[Loaded], Awaitable[int]], *, lock: 
         return _refuse(error)
     telemetry = loaded.configuration.telemetry
     configure_logging(telemetry.log_format, telemetry.log_level)
-    held: AbstractContextManager[object] = StateLock(state_root(loaded.configuration)) if lock else nullcontext()
+    locked = lock and not loaded.configuration.hub.in_a_cluster
+    held: AbstractContextManager[object] = StateLock(state_root(loaded.configuration)) if locked else nullcontext()
     try:
         with held:
             calm_collector()
             return run_on_loop(lambda: serve_it(loaded))
-    except (InvalidConfiguration, StateRefused, AddressError) as error:
+    except (InvalidConfiguration, StateRefused, StateUnusable, AddressError) as error:
         return _refuse(error)
+    except HubUnreachable as error:
+        sys.stderr.write(f"{error}\n")
+        return UNREACHABLE
     except BaseExceptionGroup as group:
         log.critical("The service failed and ends", exc_info=group)
         return FAILED

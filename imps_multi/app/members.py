@@ -9,8 +9,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from imps_multi.config.fleet import Configured, fleet
+from imps_multi.config.fleet import Configured, ContextsOf, fleet
 from imps_multi.config.load import ConfigProblem, InvalidConfiguration, Loaded
+from imps_multi.config.model import HubConfig
 from imps_multi.kube import kubeconfig
 from imps_multi.kube.connection import Connection
 from imps_multi.kube.in_cluster import in_cluster_connection, in_cluster_files
@@ -23,10 +24,13 @@ from imps_multi.ports import ClusterClient, FleetMember
 
 
 class Members(Struct, frozen=True):
-    """The fleet, and every file that it was read from."""
+    """The fleet, how the hub is reached where it is a cluster, and every file that this was read from."""
 
     members: tuple[FleetMember, ...]
     files: tuple[Path, ...]
+    hub: Connection | None = None
+    home: tuple[str, ...] = ()
+    """The clusters of the fleet that are the hub's own, as far as the configuration shows it."""
 
 
 def members(loaded: Loaded, shared: Shared) -> Members:
@@ -51,9 +55,39 @@ def members(loaded: Loaded, shared: Shared) -> Members:
             found.append(_member(cluster, read, shared))
         except (KubeconfigError, ValueError, OSError) as error:
             problems.append(ConfigProblem(cluster.place, f"cluster {cluster.settings.name}", str(error)))
-    if problems:
-        raise InvalidConfiguration(problems)
-    return Members(tuple(found), _files(loaded, clusters, read))
+    hub, wrong = _hub(loaded, contexts_of, read)
+    if problems or wrong:
+        raise InvalidConfiguration([*problems, *wrong])
+    home = tuple(
+        str(member.settings.name)
+        for member, cluster in zip(found, clusters, strict=True)
+        if hub is not None and _is_home(cluster, member, loaded.configuration.hub, hub)
+    )
+    return Members(tuple(found), _files(loaded, clusters, read), hub, home)
+
+
+def _hub(
+    loaded: Loaded, contexts_of: ContextsOf, read: dict[Path, Kubeconfig]
+) -> tuple[Connection | None, list[ConfigProblem]]:
+    """Return how a hub in a cluster is reached, None for a directory, or what is wrong."""
+    hub = loaded.configuration.hub
+    at = "hub.inCluster" if hub.in_cluster else "hub.kubeconfig"
+    try:
+        if hub.in_cluster:
+            return in_cluster_connection(), []
+        if hub.kubeconfig is None:
+            return None, []
+        contexts_of(hub.kubeconfig)
+        at = "hub.context" if hub.context is not None else at
+        return read[hub.kubeconfig].connection(read[hub.kubeconfig].chosen(hub.context)), []
+    except (KubeconfigError, ValueError, OSError) as error:
+        return None, [ConfigProblem(loaded.place(at), at, str(error))]
+
+
+def _is_home(cluster: Configured, member: FleetMember, hub: HubConfig, connection: Connection) -> bool:
+    """Say whether a cluster of the fleet is the one that the hub lies in."""
+    both_inside = cluster.kubeconfig is None and hub.in_cluster
+    return both_inside or (cluster.kubeconfig is not None and member.server == connection.server)
 
 
 def cluster_names(loaded: Loaded) -> list[str]:
@@ -94,8 +128,10 @@ async def _connect(connection: Connection, settings: ClusterSettings, shared: Sh
 
 def _files(loaded: Loaded, clusters: list[Configured], read: dict[Path, Kubeconfig]) -> tuple[Path, ...]:
     files = {loaded.path.absolute(), *read}
+    hub = loaded.configuration.hub
     for path, parsed in read.items():
-        files.update(parsed.files([one.context for one in clusters if one.kubeconfig == path]))
-    if any(cluster.kubeconfig is None for cluster in clusters):
+        contexts = {one.context for one in clusters if one.kubeconfig == path}
+        files.update(parsed.files(contexts | ({parsed.chosen(hub.context)} if path == hub.kubeconfig else set())))
+    if hub.in_cluster or any(cluster.kubeconfig is None for cluster in clusters):
         files.update(in_cluster_files())
     return tuple(sorted(files))

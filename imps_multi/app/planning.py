@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from imps_multi.actors.service import Service
 from imps_multi.actors.station import Station
 from imps_multi.model.decommission import NO_TROUBLE
+from imps_multi.model.hub import Place
 from imps_multi.model.plan_result import PlannedWrite, PlanProblem, PlanResult, operation_of
 from imps_multi.model.status import ServiceStatus
 from imps_multi.model.target_plan import Wish
@@ -59,7 +60,7 @@ def _held(wish: Wish, held_id: str) -> PlannedWrite:
 
 def _problems(status: ServiceStatus) -> Iterable[PlanProblem]:
     for problem in status.hub.problems:
-        yield PlanProblem("hub", "NotWhole", f"{problem.file}:{problem.line}:{problem.column}: {problem.message}")
+        yield PlanProblem("hub", "NotWhole", f"{Place(problem.file, problem.line, problem.column)}: {problem.message}")
     for cluster in status.clusters:
         if cluster.reason and cluster.reason not in NO_TROUBLE:
             yield PlanProblem(f"cluster {cluster.name}", cluster.reason, cluster.message)

@@ -56,7 +56,8 @@ def _read(assembly: Assembly) -> tuple[Loaded, Members] | Refused:
     try:
         return loaded, members(loaded, assembly.shared)
     except InvalidConfiguration as error:
-        named = (entry.kubeconfig for entry in loaded.configuration.clusters)
+        configuration = loaded.configuration
+        named = [configuration.hub.kubeconfig, *(entry.kubeconfig for entry in configuration.clusters)]
         return Refused(error, frozenset(path.absolute() for path in named if path is not None))
 
 
@@ -66,6 +67,7 @@ def _same(assembly: Assembly, loaded: Loaded, fleet: Members) -> bool:
     return (
         loaded.configuration == assembly.loaded.configuration
         and fleet.files == assembly.files
+        and (fleet.hub.fingerprint if fleet.hub is not None else "") == assembly.hub_fingerprint
         and [(one.settings, one.fingerprint) for one in fleet.members]
         == [(one.settings, one.fingerprint) for one in in_force]
     )

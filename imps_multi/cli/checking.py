@@ -155,7 +155,7 @@ def _configuration(gathered: _Gathered, path: Path, environment: Mapping[str, st
 
 
 def _fleet(loaded: "Loaded") -> Iterator[Finding]:
-    """Look at every context of the fleet as ``run`` would, short of connecting."""
+    """Look at every context of the fleet, and at the hub's, as ``run`` would, short of connecting."""
     from imps_multi.config.fleet import fleet
     from imps_multi.kube import kubeconfig
 
@@ -177,6 +177,14 @@ def _fleet(loaded: "Loaded") -> Iterator[Finding]:
                 read[cluster.kubeconfig].connection(cluster.context)
             except (kubeconfig.KubeconfigError, ValueError, OSError) as error:
                 yield Finding(cluster.place, f"cluster {cluster.settings.name}: {error}")
+    hub = loaded.configuration.hub
+    if hub.kubeconfig is not None:
+        at = "hub.context" if hub.context is not None else "hub.kubeconfig"
+        try:
+            contexts_of(hub.kubeconfig)
+            read[hub.kubeconfig].connection(read[hub.kubeconfig].chosen(hub.context))
+        except (kubeconfig.KubeconfigError, ValueError, OSError) as error:
+            yield _of_config(loaded.place(at), at, str(error))
 
 
 def _kubeconfig(path: Path, document: Document) -> Iterator[Finding]:
@@ -217,8 +225,9 @@ def _rules(loaded: "Loaded | None") -> Rules:
         return Rules()
     configuration = loaded.configuration
     ambient = configuration.sources.ambient_identity
+    by_itself = configuration.hub.in_a_cluster and not configuration.default_clusters  # the hub's own cluster
     return Rules(
-        default_clusters=tuple(configuration.default_clusters),
+        default_clusters=None if by_itself else tuple(configuration.default_clusters),
         source_namespaces=tuple(configuration.sources.namespaces),
         ambient_namespaces=None if ambient.namespaces is None else tuple(ambient.namespaces),
         ambient_roles=tuple(ambient.role_arns),

@@ -62,6 +62,7 @@ def plan(
 
         raise typer.Exit(explain_place(config, explain, kinds, output))
     from imps_multi.app import plan_once
+    from imps_multi.app.hub_parts import HubUnreachable
     from imps_multi.config.load import InvalidConfiguration
 
     try:
@@ -69,6 +70,9 @@ def plan(
             result = plan_once(config)
     except InvalidConfiguration as error:
         raise fail(str(error)) from error
+    except HubUnreachable as error:
+        say(str(error))
+        raise typer.Exit(UNREACHABLE) from error
     show(result, output)
     raise typer.Exit(exit_code(result, kinds))
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-from imps_multi.model.validity import dns_subdomain_problem, label_key_problem, label_value_problem
+from imps_multi.model.validity import dns_label_problem, dns_subdomain_problem, label_key_problem, label_value_problem
 
 LARGEST_PORT: Final = 65535
 _ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[\w.-]*):(?P<port>[0-9]{1,5})")
@@ -24,6 +24,12 @@ def _mark(value: str) -> str:
 def _secret_name(value: str) -> str:
     if (problem := dns_subdomain_problem(value)) is not None:
         raise ValueError(f"cannot be the name of a Secret: it {problem}")
+    return value
+
+
+def _namespace(value: str) -> str:
+    if (problem := dns_label_problem(value)) is not None:
+        raise ValueError(f"cannot be the name of a namespace: it {problem}")
     return value
 
 
@@ -47,5 +53,6 @@ Text = Annotated[str, Field(min_length=1)]
 Mark = Annotated[str, AfterValidator(_mark)]
 """A hub's id: it becomes a label's value."""
 SecretNameText = Annotated[str, AfterValidator(_secret_name)]
+NamespaceText = Annotated[str, AfterValidator(_namespace)]
 Labels = Annotated[dict[str, str], AfterValidator(_labels)]
 Address = Annotated[str, AfterValidator(_address)]

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from imps_multi.config.checks import Address, Labels, Mark, SecretNameText, Text
+from imps_multi.config.checks import Address, Labels, Mark, NamespaceText, SecretNameText, Text
 from imps_multi.config.duration import Duration
 
 Name = Annotated[str, Field(min_length=1, max_length=253)]
@@ -34,15 +34,24 @@ class HubConfig(Part):
     state_directory: Path | None = Field(default=None, description="The state store; default in $XDG_STATE_HOME.")
     former_secret_names: list[SecretNameText] = Field(default=[], description="Target names used in the past.")
     kubeconfig: Path | None = Field(default=None, description="A Kubernetes cluster that has the CRD.")
-    context: str | None = Field(default=None, description="The context in that kubeconfig.")
+    context: Text | None = Field(default=None, description="The context in that kubeconfig; its current one.")
     in_cluster: bool = Field(default=False, description="The cluster that this runs in.")
-    namespace: Name = Field(default="imps-system", description="State store and Leases of a hub in a cluster.")
+    namespace: NamespaceText = Field(default="imps-system", description="State store of a hub in a cluster.")
+
+    @property
+    def in_a_cluster(self) -> bool:
+        """Whether it is a Kubernetes cluster, and not a directory."""
+        return self.directory is None
 
     @model_validator(mode="after")
     def _one_place(self) -> "HubConfig":
         given = [self.directory is not None, self.kubeconfig is not None, self.in_cluster]
         if sum(given) != 1:
             raise ValueError("needs exactly one of directory, kubeconfig and inCluster")
+        if self.context is not None and self.kubeconfig is None:
+            raise ValueError("context is for a hub by kubeconfig; take it away")
+        if self.directory is None and self.state_directory is not None:
+            raise ValueError("stateDirectory is for a directory hub; one in a cluster keeps its state in hub.namespace")
         return self
 
 

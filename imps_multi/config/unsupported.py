@@ -17,11 +17,6 @@ def unsupported(value: Mapping[str, Any]) -> Iterator[tuple[tuple[Step, ...], st
     for name in RESERVED:
         if name in value:
             yield (name,), f"{LATER}; take it away"
-    hub = _part(value, "hub")
-    if hub.get("kubeconfig") is not None:
-        yield ("hub", "kubeconfig"), f"a hub in a cluster {LATER}; use hub.directory"
-    if hub.get("inCluster"):
-        yield ("hub", "inCluster"), f"a hub in a cluster {LATER}; use hub.directory"
     if _part(value, "coordination").get("mode") in {"leader", "sharded"}:
         yield ("coordination", "mode"), f"{LATER}; only single is"
 

@@ -48,6 +48,12 @@ class Kubeconfig:
         """Return the names of all contexts, in the order of the file."""
         return tuple(self._contexts)
 
+    def chosen(self, context: str | None) -> str:
+        """Return the context that is named, else the current one. Raises KubeconfigError where there is neither."""
+        if context is None and not self.current_context:
+            raise KubeconfigError(self.path, "has no current-context; say which context is meant")
+        return context or self.current_context
+
     def matching(self, patterns: Iterable[str], exclude: Iterable[str] = ()) -> tuple[str, ...]:
         """Return the names of the contexts that one of the globs takes in and none excludes."""
         wanted, unwanted = tuple(patterns), tuple(exclude)

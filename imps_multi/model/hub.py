@@ -42,6 +42,8 @@ class HubObject(Discreet, frozen=True):
     name: str
     place: Place
     content: Mapping[str, Any] = field(default_factory=dict)
+    generation: int | None = None
+    """As an API server counts it; None where nobody does, and what a manifest says of it means nothing."""
 
     def __repr__(self) -> str:
         """Name the object without its content."""

@@ -180,7 +180,7 @@ def _record(state: HubState, key: ObjectKey, obj: HubObject) -> PolicyRecord:
     before = state.policies.get(name)
     if before is not None and state.objects.get(key) == obj:
         return before
-    current = parse_policy(obj.content)
+    current = parse_policy(obj.content, generation=obj.generation)
     if isinstance(current, InvalidPolicy):
         last = before.in_force if before is not None else state.former.get(name)
         return PolicyRecord(current=replace(current, name=name), in_force=last, place=obj.place)

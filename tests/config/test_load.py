@@ -110,6 +110,14 @@ def test_a_number_may_come_from_the_environment(read: Callable[..., Loaded]) -> 
     assert read(MINIMAL + "defaults: {burst: '${B}'}\n", {"B": "7"}).configuration.defaults.burst == 7
 
 
+def test_a_hub_in_a_cluster_is_read_with_its_defaults(read: Callable[..., Loaded], tmp_path: Path) -> None:
+    hub = read("hub: {id: a, kubeconfig: ./b, context: c}\nclusters: []\n").configuration.hub
+    assert (hub.kubeconfig, hub.context, hub.namespace) == (tmp_path / "b", "c", "imps-system")
+    assert hub.in_a_cluster
+    assert read("hub: {id: a, inCluster: true, namespace: b}\nclusters: []\n").configuration.hub.in_a_cluster
+    assert not read(MINIMAL).configuration.hub.in_a_cluster
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -139,13 +147,15 @@ def test_a_number_may_come_from_the_environment(read: Callable[..., Loaded]) -> 
         (MINIMAL + "network: {}\n", "3:1: network: is not supported by this version; take it away"),
         (MINIMAL + "verification: {}\n", "3:1: verification: is not supported by this version; take it away"),
         (MINIMAL + "coordination: {mode: leader}\n", "coordination.mode: is not supported by this version"),
+        ("hub: {id: a, kubeconfig: b, inCluster: true}\nclusters: []\n", "1:1: hub: needs exactly one of directory"),
+        ("hub: {id: a, inCluster: true, context: c}\nclusters: []\n", "1:1: hub: context is for a hub by kubeconfig"),
         (
-            "hub: {id: a, kubeconfig: b}\nclusters: []\n",
-            "1:14: hub.kubeconfig: a hub in a cluster is not supported by this version; use hub.directory",
+            "hub: {id: a, kubeconfig: b, stateDirectory: c}\nclusters: []\n",
+            "1:1: hub: stateDirectory is for a directory hub; one in a cluster keeps its state in hub.namespace",
         ),
         (
-            "hub: {id: a, inCluster: true}\nclusters: []\n",
-            "1:14: hub.inCluster: a hub in a cluster is not supported by this version; use hub.directory",
+            "hub: {id: a, inCluster: true, namespace: A_b}\nclusters: []\n",
+            "1:31: hub.namespace: cannot be the name of a namespace",
         ),
         (
             "hub: {id: a, directory: '${NO_SUCH}'}\nclusters: []\n",

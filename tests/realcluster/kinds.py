@@ -22,6 +22,7 @@ CLUSTER_WIDE = {
     "ClusterRole": "clusterroles",
     "ClusterRoleBinding": "clusterrolebindings",
     "CustomResourceDefinition": "customresourcedefinitions",
+    "ImagePullSecret": "imagepullsecrets",
     "Namespace": "namespaces",
 }
 
