@@ -41,10 +41,12 @@ class Braker:
         world: Latest[World],
         clock: Clock,
         counted: Callable[[], bool] = lambda: True,
+        away: Callable[[], frozenset[ClusterName]] = frozenset,
         show: Show | None = None,
     ) -> None:
         """``counted`` says whether every cluster was looked at, or cannot be: an edit's targets are all known then.
 
+        ``away``: the clusters that cannot be.
         ``show`` puts what is held where users find it; into the store if not given.
         """
         self._store = store
@@ -54,6 +56,7 @@ class Braker:
         self._world = world
         self._clock = clock
         self._counted = counted
+        self._away = away
         self._wishes: dict[ClusterName, Wishes] = {}
         self._told: Latest[int] = Latest(0)
         self._ledger = Ledger()
@@ -133,7 +136,7 @@ class Braker:
         judgement = judge(said, self._ledger, safety, now=now)
         growth, expansions = self._growth, self.expansions.value
         if counted:
-            growth, expansions = judge_growth(self._world.value, said, growth, limit, now=now)
+            growth, expansions = judge_growth(self._world.value, said, growth, limit, now=now, away=self._away())
         self._tell(judgement, expansions)
         self.held.set_if_changed(judgement.held)
         self.expansions.set_if_changed(expansions)
@@ -146,7 +149,8 @@ class Braker:
                 return  # what is let go must be remembered; it is tried again
         held = frozenset().union(*(one.members for one in judgement.held))
         admitted = growth.admitted if limit else None
-        self.verdict.set_if_changed(Verdict(released=judgement.released, held=held, admitted=admitted))
+        verdict = Verdict(released=judgement.released, held=held, admitted=admitted, waiting=growth.away)
+        self.verdict.set_if_changed(verdict)
 
     async def _show_sets(self) -> None:
         """Show what is held; beside the judging, which an approval may meet at any moment."""

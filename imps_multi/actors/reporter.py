@@ -92,6 +92,13 @@ class Reporter:
         reports = [self.reports.get(member.settings.name) for member in self._members.value]
         return self._world.value.synced and all(report is not None and _counted(report, version) for report in reports)
 
+    @property
+    def away(self) -> frozenset[ClusterName]:
+        """The configured clusters that were not looked at under the newest world."""
+        version = self._world.value.version
+        found = {member.settings.name: self.reports.get(member.settings.name) for member in self._members.value}
+        return frozenset(name for name, one in found.items() if one is None or not _looked(one, version))
+
     def forget(self, name: ClusterName) -> None:
         """A cluster left the configuration."""
         self.reports.pop(name, None)
@@ -204,7 +211,11 @@ class Reporter:
 
 
 def _counted(report: ClusterReport, version: int) -> bool:
-    return report.contact.phase in (Phase.DEGRADED, Phase.QUARANTINED) or (report.listed and report.looked >= version)
+    return report.contact.phase in (Phase.DEGRADED, Phase.QUARANTINED) or _looked(report, version)
+
+
+def _looked(report: ClusterReport, version: int) -> bool:
+    return report.listed and report.looked >= version
 
 
 def _says_nothing_new(before: ClusterReport, after: ClusterReport) -> bool:

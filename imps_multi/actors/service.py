@@ -82,6 +82,7 @@ class Service:
             world=self.world,
             clock=ports.clock,
             counted=lambda: self.reporter.counted,
+            away=lambda: self.reporter.away,
         )
         self.shown: Latest[Mapping[PolicyName, Shown]] | None = None if ports.board is None else Latest({})
         self.reporter = Reporter(

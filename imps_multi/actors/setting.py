@@ -38,6 +38,15 @@ class Verdict:
     held: frozenset[Wish] = frozenset()
     admitted: Mapping[PolicyName, int] | None = None
     """The generation of each policy that may make new targets; None where there is no limit."""
+    waiting: Mapping[PolicyName, frozenset[ClusterName]] = field(default_factory=dict)
+    """Where it may not yet all the same: those clusters were away when it was admitted."""
+
+    def admitted_in(self, cluster: ClusterName) -> Mapping[PolicyName, int] | None:
+        """Return what may make new targets in a cluster."""
+        if self.admitted is None or not self.waiting:
+            return self.admitted
+        away = self.waiting
+        return {name: generation for name, generation in self.admitted.items() if cluster not in away.get(name, ())}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

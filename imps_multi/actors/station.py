@@ -146,7 +146,7 @@ class Station:
         """Take in the brake's word; return the namespaces to look at again."""
         released = frozenset(wish for wish in verdict.released if wish.cluster == self.name)
         held = frozenset(wish for wish in verdict.held if wish.cluster == self.name)
-        return self.book.judge(released, held, verdict.admitted)
+        return self.book.judge(released, held, verdict.admitted_in(self.name))
 
     def _alarm(self, at: float) -> float:
         """Translate a wall-clock time for the queue; far ones are looked at again on the way."""

@@ -279,6 +279,27 @@ async def test_an_edit_whose_sources_are_asked_first_waits_for_approval_all_the_
         assert cluster.secrets == {}
 
 
+async def test_a_cluster_that_was_away_during_an_edit_grows_only_when_approved(stage: Stage) -> None:
+    near, far = stage.cluster("near", *spaces(2)), stage.cluster("far", *spaces(20))
+    limit(stage, 10)
+    far.freeze()
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await until(lambda: len(near.secrets) == 2)
+        far.thaw()
+        await until(lambda: expansions(service), within=30.0)
+        await anyio.sleep(60.0)
+        assert far.secrets == {}
+        near.add_namespace("team-later")
+        await until(lambda: len(near.secrets) == 3)
+    async with stage.running() as service:
+        await until(lambda: expansions(service))
+        assert far.secrets == {}
+        assert await service.braker.approve(expansions(service)[0])
+        await until(lambda: len(far.secrets) == 20)
+        await until(lambda: expansions(service) == [])
+
+
 async def test_a_cluster_that_does_not_answer_keeps_no_edit_waiting_for_long(stage: Stage) -> None:
     cluster = stage.cluster("a", *spaces(5))
     stage.cluster("dead").freeze()

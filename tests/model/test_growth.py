@@ -51,6 +51,37 @@ def test_approval_admits_that_generation_and_no_later_one() -> None:
     assert [expansion_id(NAME, 2)] == [one.id for one in later]
 
 
+def test_a_cluster_that_was_away_when_an_edit_was_admitted_is_asked_about_when_it_is_back() -> None:
+    growth, held = judge_growth(world(), asks(east=3), Growth(), 5, now=0.0, away=frozenset((WEST,)))
+    assert (growth.admitted, growth.away, held) == ({NAME: 1}, {NAME: frozenset((WEST,))}, ())
+    growth, held = judge_growth(world(), asks(east=3), growth, 5, now=1.0, away=frozenset((WEST,)))
+    assert (growth.away, held) == ({NAME: frozenset((WEST,))}, ())
+    growth, held = judge_growth(world(), asks(east=3, west=9), growth, 5, now=2.0)
+    assert (growth.away, [(one.clusters, one.returned) for one in held]) == (
+        {NAME: frozenset((WEST,))},
+        [((WEST,), WEST)],
+    )
+    assert "west was away" in held[0].why
+    approved = admit(growth, held[0].id, now=3.0)
+    assert approved is not None
+    growth, held = judge_growth(world(), asks(west=9), approved, 5, now=4.0)
+    assert (growth.admitted, growth.away, held) == ({NAME: 1}, {}, ())
+
+
+def test_a_cluster_that_is_back_with_few_new_targets_is_not_asked_about() -> None:
+    growth, _ = judge_growth(world(), asks(east=3), Growth(), 5, now=0.0, away=frozenset((WEST,)))
+    growth, held = judge_growth(world(), asks(east=0, west=5), growth, 5, now=1.0)
+    assert (growth.away, held) == ({}, ())
+
+
+def test_an_approval_speaks_of_the_clusters_that_were_counted() -> None:
+    growth, held = judge_growth(world(), asks(east=9), Growth(), 5, now=0.0, away=frozenset((WEST,)))
+    approved = admit(growth, held[0].id, now=1.0)
+    assert approved is not None
+    growth, held = judge_growth(world(), asks(west=9), approved, 5, now=2.0)
+    assert [one.clusters for one in held] == [(WEST,)]
+
+
 def test_an_id_that_was_shown_more_than_a_day_ago_admits_nothing() -> None:
     growth, held = judge_growth(world(), asks(east=9), Growth(), 5, now=0.0)
     assert admit(growth, held[0].id, now=2 * 86400.0) is None
