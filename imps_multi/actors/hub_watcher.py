@@ -5,7 +5,7 @@ Never takes anything away because it could not be read.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import anyio
 import structlog
@@ -32,16 +32,18 @@ async def watch_hub(
     out: Latest[HubSnapshot],
     rest: Latest[Rest],
     shown: Latest[Mapping[PolicyName, Shown]] | None = None,
+    usable: Callable[[Policy], bool] = lambda _: True,
 ) -> None:
     """Read and publish for ever; deleted policies of which nothing lies anywhere are forgotten.
 
     ``shown`` is set to what the hub shows of its policies, before a snapshot is published that has them.
+    ``usable`` says whether the configuration lets a policy be used as it is.
     """
     stored = await load_specs(store)
     state = _restored(stored, await load_sources(store))
     hub.need(sources_named(state))
     while True:
-        state = forget(take(state, await hub.read()), rest.value.gone)
+        state = forget(take(state, await hub.read(), usable), rest.value.gone)
         hub.need(sources_named(state))
         kept = await save_specs(store, stored, state)
         if shown is not None:
@@ -51,9 +53,9 @@ async def watch_hub(
             await _until_due(hub, state, rest)
 
 
-def take(state: HubState, reading: HubReading) -> HubState:
+def take(state: HubState, reading: HubReading, usable: Callable[[Policy], bool] = lambda _: True) -> HubState:
     """Fold one reading in, and tell what became wrong or right."""
-    after = fold(state, reading, anyio.current_time())
+    after = fold(state, reading, anyio.current_time(), usable)
     for problem in after.problems:
         if problem not in state.problems:
             level = log.error if problem.fatal else log.warning

@@ -58,4 +58,5 @@ def report(here: Station) -> ClusterReport:
         policies=tallies,
         forbidden=dict(book.forbidden),
         expires_at=min(expiries, default=None),
+        misses=here.misses.of(book.view, book.observed.namespaces) if book.listed else {},
     )

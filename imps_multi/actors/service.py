@@ -24,6 +24,7 @@ from imps_multi.actors.token_keeper import Mint, load
 from imps_multi.model.fleet import Safety
 from imps_multi.model.hub import HubSnapshot
 from imps_multi.model.names import ClusterName, HubId, PolicyName
+from imps_multi.model.policy import Policy
 from imps_multi.model.shown import Shown
 from imps_multi.model.status import ConfigurationView
 from imps_multi.model.wanted import WantedCache
@@ -177,7 +178,7 @@ class Service:
             async with self._supervisor("root", ROOT) as root:
                 store, rest, shown = ports.store, self.reporter.rest, self.shown
                 root.start("hub", ports.hub.run)
-                root.start("hub watcher", lambda: watch_hub(ports.hub, store, self.hub, rest, shown))
+                root.start("hub watcher", lambda: watch_hub(ports.hub, store, self.hub, rest, shown, self._usable))
                 root.start("composer", lambda: run_composer(self.hub, keepers, ports.rules, memory, rest, self.world))
                 root.start("braker", self.braker.run)
                 root.start("reporter", self.reporter.run)
@@ -185,6 +186,9 @@ class Service:
                     root.start("publisher", self.publisher.run, policy=ALONE)
                 root.start("places", self.setting.places.run)
                 root.start("fleet", self._fleet)
+
+    def _usable(self, policy: Policy) -> bool:
+        return isinstance(self.ports.rules.value.qualify(policy), Policy)
 
     async def _tell_loaded(self) -> None:
         reader = self.world.reader()

@@ -13,6 +13,7 @@ import anyio.lowlevel
 
 from imps_multi.actors.setting import Setting, Verdict
 from imps_multi.model.book import Book, Due
+from imps_multi.model.misses import Misses
 from imps_multi.model.names import ClusterName, NamespaceName
 from imps_multi.model.report import Contact
 from imps_multi.model.view import View, view
@@ -56,6 +57,7 @@ class Station:
     adopted_at: float = 0.0
     """The wall-clock time at which the newest world was taken in."""
     contacted: bool = False
+    misses: Misses = field(default_factory=Misses)
     looked_through: int = -1
     """The version of the world for which every touched namespace was looked at."""
 

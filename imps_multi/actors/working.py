@@ -4,6 +4,7 @@ Each write is tried once; the queue's backoff is the only retry. The answer is f
 watch event which follows changes nothing. Cancelled inside a write, its outcome is unknown, and the next list shows it.
 """
 
+import re
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 import anyio
@@ -36,6 +37,8 @@ from imps_multi.runtime.monotonic import current_time
 SLOW_SECONDS = 1.0
 STALE_SECONDS = 0.05
 """A plan that waited longer for its turn is made again."""
+_ROLE_REFUSED = re.compile(r" cannot \w+ resource ")
+"""How an API server's authorizer words a refusal."""
 
 log = structlog.get_logger()
 
@@ -187,8 +190,9 @@ def _failed(here: Station, plan: TargetPlan, failure: PortError, lost: Lost) -> 
 
 
 def _explained(plan: TargetPlan, failure: PortError) -> Failure:
+    """Say why a write failed; a quota or an admission rule refuses with a 403 too, and no role helps there."""
     message = str(failure)
-    if isinstance(failure, Forbidden):
+    if isinstance(failure, Forbidden) and _ROLE_REFUSED.search(message):
         message += f"; renew the role there: imps-multi rbac --role target --secret-name {plan.name}"
     return Failure(type(failure).__name__, message)
 

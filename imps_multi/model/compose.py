@@ -113,7 +113,7 @@ def _minted(ref: SourceRef, source: MintSource, keeper: KeeperState, fault: str)
         expires_at=token.expires_at,
         next_refresh=keeper.next_refresh,
         reason=reason,
-        message=message,
+        message=message or source.remark,
     )
 
 

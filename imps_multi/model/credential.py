@@ -84,6 +84,8 @@ class MintSource(Struct, frozen=True):
     identity: MintIdentity
     registries: tuple[RegistryKey, ...]
     bounds: Bounds = Bounds()
+    remark: str = ""
+    """What is worth saying of the Secret though nothing is wrong."""
 
     @property
     def provider(self) -> str:

@@ -5,7 +5,7 @@ could not be read: an object is gone only when two whole readings at least a sec
 invalid, or in a file that is broken, keeps its last valid spec in force.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from msgspec import Struct, field
@@ -72,8 +72,13 @@ def restore(
     )
 
 
-def fold(state: HubState, reading: HubReading, now: float) -> HubState:
-    """Take in one reading, made at ``now`` (a monotonic clock's seconds)."""
+def fold(
+    state: HubState, reading: HubReading, now: float, usable: Callable[[Policy], bool] = lambda _: True
+) -> HubState:
+    """Take in one reading, made at ``now`` (a monotonic clock's seconds).
+
+    ``usable`` says whether a policy that is valid in itself can be used under the configuration.
+    """
     doubles = duplicates(reading.objects)
     whole = reading.whole and not doubles
     read = {_key(obj): obj for obj in reading.objects if obj.kind in KINDS}
@@ -84,7 +89,7 @@ def fold(state: HubState, reading: HubReading, now: float) -> HubState:
     gone = frozenset(
         key for key, since in missing.items() if whole and (now - since >= SECOND_LOOK or key in seen_going)
     )
-    policies = _policies(state, taken)
+    policies = _policies(state, taken, usable)
     deleted = {
         name: policies.pop(name) for key in gone if (name := PolicyName(key.name)) in policies and _is_policy(key)
     }
@@ -169,22 +174,25 @@ def _present(state: HubState) -> set[ObjectKey]:
     return policies | sources
 
 
-def _policies(state: HubState, taken: Mapping[ObjectKey, HubObject]) -> dict[PolicyName, PolicyRecord]:
-    read = {PolicyName(key.name): _record(state, key, obj) for key, obj in taken.items() if _is_policy(key)}
+def _policies(
+    state: HubState, taken: Mapping[ObjectKey, HubObject], usable: Callable[[Policy], bool]
+) -> dict[PolicyName, PolicyRecord]:
+    read = {PolicyName(key.name): _record(state, key, obj, usable) for key, obj in taken.items() if _is_policy(key)}
     return dict(sorted({**state.policies, **read}.items()))
 
 
-def _record(state: HubState, key: ObjectKey, obj: HubObject) -> PolicyRecord:
+def _record(state: HubState, key: ObjectKey, obj: HubObject, usable: Callable[[Policy], bool]) -> PolicyRecord:
     """Read a policy, or keep the record where nothing changed."""
     name = PolicyName(key.name)
     before = state.policies.get(name)
     if before is not None and state.objects.get(key) == obj:
         return before
     current = parse_policy(obj.content, generation=obj.generation)
+    last = before.in_force if before is not None else state.former.get(name)
     if isinstance(current, InvalidPolicy):
-        last = before.in_force if before is not None else state.former.get(name)
         return PolicyRecord(current=replace(current, name=name), in_force=last, place=obj.place)
-    return PolicyRecord(current=current, in_force=current, place=obj.place)
+    in_force = current if last is None or usable(current) else last
+    return PolicyRecord(current=current, in_force=in_force, place=obj.place)
 
 
 def _sources(

@@ -192,15 +192,29 @@ def nearest_name(pattern: str, names: Iterable[str]) -> str | None:
 
     Of a glob only its literal text counts, against as much of the name: ``taem-*`` finds ``team-a``.
     """
-    scored = ((_likeness(pattern, name), name) for name in names if name != pattern)
-    best = max(scored, key=lambda scored_name: (scored_name[0], -len(scored_name[1])), default=(0.0, ""))
-    return best[1] if best[0] >= LIKENESS else None
+    literal = _literal(pattern)
+    matcher, best, found = SequenceMatcher(None, "", literal), 0.0, None
+    for name in names if literal else ():
+        likeness = _likeness(matcher, _part(pattern, name, len(literal))) if name != pattern else 0.0
+        if likeness > best or (likeness == best and found is not None and len(name) < len(found)):
+            best, found = likeness, name
+    return found if best >= LIKENESS else None
 
 
-def _likeness(pattern: str, name: str) -> float:
-    literal = "".join(character for character in pattern if character not in "*?[]!")
+def _literal(pattern: str) -> str:
+    return "".join(character for character in pattern if character not in "*?[]!")
+
+
+def _part(pattern: str, name: str, length: int) -> str:
+    """Return what of a name the literal text of a glob stands for."""
     if pattern.endswith("*") and not pattern.startswith("*"):
-        name = name[: len(literal)]
-    elif pattern.startswith("*") and not pattern.endswith("*"):
-        name = name[len(name) - len(literal) :] if literal else name
-    return SequenceMatcher(None, literal, name).ratio() if literal else 0.0
+        return name[:length]
+    return name[-length:] if pattern.startswith("*") and not pattern.endswith("*") else name
+
+
+def _likeness(matcher: SequenceMatcher[str], part: str) -> float:
+    """Compare with what the matcher holds; what cannot be like it is found out cheaply, and is 0."""
+    matcher.set_seq1(part)
+    if matcher.real_quick_ratio() < LIKENESS or matcher.quick_ratio() < LIKENESS:
+        return 0.0
+    return matcher.ratio()

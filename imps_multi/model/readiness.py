@@ -12,12 +12,14 @@ from imps_multi.model.brake import HeldSet
 from imps_multi.model.fleet import Connectivity
 from imps_multi.model.growth import Expansion
 from imps_multi.model.instant import format_instant
-from imps_multi.model.matching import glob_match, nearest_name
+from imps_multi.model.matching import glob_match, is_glob, nearest_name
 from imps_multi.model.merge_remarks import merge_remarks
+from imps_multi.model.misses import Miss
 from imps_multi.model.names import ClusterName, PolicyName
 from imps_multi.model.payload import allowed
 from imps_multi.model.report import ClusterReport, Phase, PolicyTally
 from imps_multi.model.status import PolicyStatus, TargetCounts
+from imps_multi.model.validity import dns_label_problem
 from imps_multi.model.view import reaches
 from imps_multi.model.world import Resolved
 
@@ -208,6 +210,7 @@ def _remarks(resolved: Resolved, around: Circumstances) -> str:
         if not any(glob_match(pattern, name) for name in names):
             nearest = nearest_name(pattern, names)
             remarks.append(f"no cluster is named {pattern}" + (f" (did you mean {nearest}?)" if nearest else ""))
+    remarks += _namespace_misses(resolved, around)
     if not reached(resolved, around):
         remarks.append("no cluster is selected")
     elif not any(tally.desired for tally in tallies_of(resolved, around).values()):
@@ -216,6 +219,34 @@ def _remarks(resolved: Resolved, around: Circumstances) -> str:
     if overlaps:
         remarks.append(_some(overlaps))
     return "; " + "; ".join(remarks) if remarks else ""
+
+
+def _namespace_misses(resolved: Resolved, around: Circumstances) -> Iterable[str]:
+    """Name each name of the selection that no namespace has, in none of the clusters: all of them were listed."""
+    reports = reached(resolved, around)
+    if not all(report.listed for report in reports):
+        return
+    for pattern in resolved.policy.namespaces.names:
+        misses = list(_misses(resolved, pattern, reports))
+        if misses and None not in misses:
+            nearest = next((miss.nearest for miss in misses if miss is not None and miss.nearest), None)
+            yield f"no namespace is named {pattern}{_hint(pattern, nearest)}"
+
+
+def _misses(resolved: Resolved, pattern: str, reports: Iterable[ClusterReport]) -> Iterable[Miss | None]:
+    """Return what each cluster says of a pattern, up to the first that has a match."""
+    for report in reports:
+        miss = next((one for one in report.misses.get(resolved.policy.name, ()) if one.pattern == pattern), None)
+        yield miss
+        if miss is None:
+            return
+
+
+def _hint(pattern: str, nearest: str | None) -> str:
+    if nearest:
+        return f" (did you mean {nearest}?)"
+    problem = None if is_glob(pattern) else dns_label_problem(pattern)
+    return f" (none can be: {problem})" if problem else ""
 
 
 def tallies_of(resolved: Resolved, around: Circumstances) -> dict[ClusterName, PolicyTally]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from imps_multi.model.fleet import ClusterSettings
+from imps_multi.model.misses import Miss
 from imps_multi.model.names import NamespaceName, PolicyName, SecretName
 
 
@@ -85,3 +86,5 @@ class ClusterReport(Struct, frozen=True):
     forbidden: Mapping[SecretName, str] = {}
     """Secret names that may not be read or written here, with what was refused."""
     expires_at: float | None = None
+    misses: Mapping[PolicyName, tuple[Miss, ...]] = {}
+    """Names in selections that no namespace has here; known while it is listed."""

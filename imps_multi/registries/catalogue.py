@@ -54,7 +54,13 @@ def _static(secret: SourceSecret) -> tuple[Entry, ...]:
 def _docker_file(secret: SourceSecret, *, key: str, read: Callable[[bytes], tuple[Entry, ...]]) -> tuple[Entry, ...]:
     if not secret.data.get(key):
         raise UnusableSecretError(f"key {key} is {'empty' if key in secret.data else 'missing'}")
-    return read(secret.data[key])
+    try:
+        entries = read(secret.data[key])
+    except DockerConfigError as error:
+        raise UnusableSecretError(f"key {key}: {error}") from None
+    if not entries:
+        raise UnusableSecretError(f"key {key} names no registry at all; it needs an entry for each")
+    return entries
 
 
 def _basic_auth(secret: SourceSecret) -> tuple[Entry, ...]:

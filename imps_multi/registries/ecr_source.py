@@ -5,6 +5,7 @@ dropped in every key, since all of them are pasted.
 """
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from hashlib import blake2b
 from ipaddress import ip_address
 from typing import Final
@@ -14,6 +15,7 @@ import msgspec
 
 from imps_multi.model.credential import MintIdentity, MintSource
 from imps_multi.model.dockerconfig import DockerConfigError, registry_key
+from imps_multi.model.fields import did_you_mean
 from imps_multi.model.hub import SourceSecret
 from imps_multi.model.matching import glob_match
 from imps_multi.model.names import NamespaceName, RegistryKey
@@ -23,6 +25,9 @@ from imps_multi.registries.source_fields import UnusableSecretError, bounds, ite
 PROVIDER: Final = "ecr"
 DOCUMENTED_LIFE: Final = 12 * 3600.0
 """How long an ECR token lives by AWS's documentation, in seconds."""
+ACCOUNT_DIGITS: Final = 12
+MISTYPED: Final = 0.7
+"""A key that is so like a known one (0 to 1) must be meant for it: to ignore it might use the wrong identity."""
 ECR_TYPE: Final = "banzaicloud.io/aws-ecr-login-config"
 
 _KEYS: Final = frozenset(
@@ -100,18 +105,25 @@ def ecr_source(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[s
         if key in request:
             _endpoint_allowed(key, request[key], endpoints)
     registries = _registries(data, request["region"])
-    return MintSource(MintIdentity(PROVIDER, _digest(request), request), registries, bounds(secret))
+    return MintSource(MintIdentity(PROVIDER, _digest(request), request), registries, bounds(secret), _remark(data))
 
 
 def _known_keys(data: Mapping[str, bytes]) -> None:
-    for key in sorted(data):
-        meant = _FOLDED.get(key.lower(), key)
-        if meant != key:
-            raise UnusableSecretError(f"key {key} is unknown; did you mean {meant}?")
+    for key in sorted(data.keys() - _KEYS.union(_RESERVED)):
+        meant = get_close_matches(key.lower(), _FOLDED, 1, MISTYPED)
+        if meant:
+            raise UnusableSecretError(f"key {key} is unknown; did you mean {_FOLDED[meant[0]]}?")
     for key in _RESERVED:
         value = text(data, key)
         if value and (key, value) != ("public", "false"):
             raise UnusableSecretError(f"key {key} is not supported by this version of imps-multi; take it out")
+
+
+def _remark(data: Mapping[str, bytes]) -> str:
+    """Name the keys that mean nothing here, and look like nothing that does: IMPS took them, and ignored them too."""
+    strange = sorted(data.keys() - _KEYS.union(_RESERVED))
+    said = (f"key {key[:63]} is unknown and ignored{did_you_mean(key, _FOLDED.values())}" for key in strange[:3])
+    return "; ".join(said)
 
 
 def _shaped(data: Mapping[str, bytes], key: str) -> str:
@@ -182,8 +194,10 @@ def _is_loopback(host: str) -> bool:
 def _registries(data: Mapping[str, bytes], region: str) -> tuple[RegistryKey, ...]:
     accounts = dict.fromkeys((required(data, "accountID"), *items(text(data, "accountIDs"))))
     for account in accounts:
-        if not (account.isascii() and account.isdigit()):
-            raise UnusableSecretError("key accountID or accountIDs does not hold account numbers (digits only)")
+        if not (len(account) == ACCOUNT_DIGITS and account.isascii() and account.isdigit()):
+            raise UnusableSecretError(
+                "key accountID or accountIDs does not hold AWS account numbers: 12 digits each, leading zeros included"
+            )
     given = items(text(data, "registryHosts"))
     try:
         return tuple(map(registry_key, given)) or tuple(registry_host(account, region) for account in accounts)

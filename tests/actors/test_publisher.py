@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import anyio
 import pytest
 
+from imps_multi.model.hub import HubObject
 from imps_multi.ports import Conflict, Forbidden, NotFound, Throttled, Transient
-from tests.actors.fakes import FakeBoard, policy, secret, static
+from tests.actors.fakes import FakeBoard, minted, policy, secret, static
 from tests.actors.stage import Stage, ready, settled, spaces, status_of, until
 
 pytestmark = pytest.mark.anyio
@@ -288,3 +290,58 @@ async def test_events_of_a_policy_that_flaps_are_limited(stage: Stage, board: Fa
             stage.hub.put(static())
             await until(lambda: ready(service)[0] == "True")
     assert 25 <= len(board.events) <= 27
+
+
+def _asking(sync: str) -> HubObject:
+    return policy(sources=("ecr",), annotations={"imps-multi.io/sync": sync})
+
+
+async def test_a_handled_sync_is_shown_and_not_repeated_by_a_restart(stage: Stage, board: FakeBoard) -> None:
+    cluster = stage.cluster("a", *spaces(2))
+    stage.hub.put(_asking("first"), minted())
+    async with stage.running() as service:
+        await settled(service)
+        await until(lambda: board.shown().get("lastHandledSync") == "first")
+        assert len(stage.provider.mints) == 1
+        stage.hub.put(_asking("second"))
+        await until(lambda: set(cluster.passwords("ecr.example").values()) == {"token-2"})
+        await until(lambda: board.shown().get("lastHandledSync") == "second", within=40.0)
+        await anyio.sleep(5 * MINUTE)
+    async with stage.running() as service:
+        await settled(service)
+        await anyio.sleep(5 * MINUTE)
+        assert board.shown()["lastHandledSync"] == "second"
+    assert len(stage.provider.mints) == 2
+
+
+async def test_a_handled_sync_is_not_repeated_after_the_state_was_lost(stage: Stage, board: FakeBoard) -> None:
+    stage.cluster("a", *spaces(2))
+    stage.hub.put(_asking("first"), minted())
+    async with stage.running() as service:
+        await settled(service)
+        await until(lambda: board.shown().get("lastHandledSync") == "first")
+    stage.store.items.clear()
+    async with stage.running() as service:
+        await settled(service)
+        await anyio.sleep(5 * MINUTE)
+    assert len(stage.provider.mints) == 2
+    assert {status.last_handled_sync for _, _, status in board.puts} == {"first"}
+
+
+async def test_an_annotation_lets_a_held_set_go(stage: Stage, board: FakeBoard) -> None:
+    cluster = stage.cluster("a", *spaces(40))
+    stage.hub.put(policy(spec={"deletionPolicy": "Immediate"}), static())
+    few: dict[str, Any] = {"spec": {"deletionPolicy": "Immediate"}, "namespaces": {"names": ["team-000?"]}}
+    async with stage.running() as service:
+        await settled(service)
+        stage.hub.put(policy(**few))
+        await until(lambda: board.condition("DeletionHeld") == ("True", "DeletionHeld"))
+        assert board.condition() == ("False", "DeletionHeld")
+        assert board.shown()["held"]["deletions"] == 30
+        await anyio.sleep(MINUTE)
+        stage.hub.put(policy(**few, annotations={"imps-multi.io/approve": board.shown()["held"]["id"]}))
+        await until(lambda: len(cluster.secrets) == 10)
+        await until(lambda: board.condition() == ("True", "AllSynced"))
+        assert board.condition("DeletionHeld") is None
+        assert board.shown().get("held") is None
+    assert board.told() == ["Reconciled", "DeletionHeld", "Reconciled"]

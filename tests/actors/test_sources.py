@@ -6,6 +6,7 @@ import pytest
 from imps_multi.actors.composer import Rules
 from imps_multi.model.hub import HubObject
 from imps_multi.model.policy import InvalidPolicy, SpecProblem
+from imps_multi.model.policy_parse import with_default_clusters
 from imps_multi.ports import Section, Transient
 from tests.actors.fake_cluster import FakeCluster
 from tests.actors.fakes import minted, policy, secret, static
@@ -328,3 +329,24 @@ async def test_a_lost_state_store_is_made_anew_and_deletes_nothing(stage: Stage,
         assert set(cluster.passwords("ecr.example").values()) == {"token-2"}
     assert [one.verb for one in cluster.writes] == ["create"] * 4 + ["replace"] * 4
     assert [one["metadata"]["uid"] for one in cluster.secrets.values()] == uids
+
+
+async def test_a_policy_that_drops_its_clusters_is_kept_fresh_where_it_was_also_over_restarts(
+    stage: Stage, cluster: FakeCluster
+) -> None:
+    stage.rules.set(rules(qualify=lambda one: with_default_clusters(one, ())))
+    stage.provider.life = 600.0
+    stage.hub.put(policy(sources=("ecr",)), minted())
+    async with stage.running() as service:
+        await settled(service)
+        stage.hub.put(policy(sources=("ecr",), clusters=None))
+        await until(lambda: ready(service) == ("False", "InvalidSpec"))
+        await anyio.sleep(400.0)
+        assert set(cluster.passwords("ecr.example").values()) == {"token-2"}
+    async with stage.running() as service:
+        await settled(service)
+        assert ready(service) == ("False", "InvalidSpec")
+        await anyio.sleep(400.0)
+        assert set(cluster.passwords("ecr.example").values()) == {"token-3"}
+        stage.hub.put(policy(sources=("ecr",)))
+        await until(lambda: ready(service) == ("True", "AllSynced"))

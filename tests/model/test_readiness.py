@@ -18,7 +18,7 @@ from imps_multi.model.readiness import Circumstances
 from imps_multi.model.report import ClusterReport, Contact, Phase, PolicyTally, Trouble
 from imps_multi.model.selection import ClusterSelection
 from imps_multi.model.service_status import Facts, service_status
-from imps_multi.model.status import PolicyStatus
+from imps_multi.model.status import Condition, PolicyStatus
 from imps_multi.model.target_plan import Wish
 from imps_multi.model.world import InvalidView, Resolved, Standing, World
 
@@ -364,3 +364,71 @@ def test_the_service_shows_every_policy_but_those_that_are_gone() -> None:
     assert [(view.name, view.state) for view in status.clusters] == [("a", "Up")]
     assert [(view.name, view.state) for view in status.credentials] == [("ecr", "minted")]
     assert [one.id for one in status.held] == ["abc"]
+
+
+def shown(reason: str = "AllSynced", status: str = "True") -> PolicyStatus:
+    """Make what a hub shows: a Ready condition of an earlier process."""
+    one = Condition("Ready", status, reason, "as it was", "2026-01-01T00:00:00Z", 6)
+    return PolicyStatus(status="Ready", reason="as it was", observed_generation=6, conditions=[one])
+
+
+UNHEARD = report("b", Phase.STARTING, tally=None)
+UNLISTED = report("b", listed=False, looked=-1, tally=None)
+WAITING = source(kind=SourceKind.UNKNOWN, reason="Waiting", message="its token is being asked for")
+
+
+@pytest.mark.parametrize(
+    ("policy", "reports", "starting", "stands"),
+    [
+        pytest.param(resolved(), (UNHEARD,), True, True, id="a cluster was not contacted"),
+        pytest.param(resolved(), (report(looked=1), UNLISTED), True, True, id="a cluster was not listed"),
+        pytest.param(resolved(), (report(looked=-1),), True, True, id="its namespaces were not looked at"),
+        pytest.param(resolved(WAITING), (report(looked=1),), True, True, id="a source is being asked"),
+        pytest.param(resolved(), (report(tally=tally(conflict=1)), UNHEARD), True, True, id="a conflict elsewhere"),
+        pytest.param(resolved(), (report(looked=1),), True, False, id="all were heard"),
+        pytest.param(resolved(), (AWAY,), True, False, id="one that is away was heard of"),
+        pytest.param(resolved(), (UNHEARD,), False, False, id="two minutes have passed"),
+        pytest.param(resolved(BAD), (UNHEARD,), True, False, id="a source fails, whatever the clusters say"),
+        pytest.param(resolved(suspend=True), (UNHEARD,), True, False, id="suspended, whatever the clusters say"),
+    ],
+)
+def test_after_a_start_what_is_shown_stands_until_all_was_heard(
+    policy: Resolved, reports: tuple[ClusterReport, ...], *, starting: bool, stands: bool
+) -> None:
+    circumstances = structs.replace(around(*reports), starting=starting, shown={TEAM: shown()})
+    assert (policy_status(policy, circumstances, shown()) == shown()) is stands
+
+
+def test_what_a_start_left_behind_that_was_cut_short_does_not_stand() -> None:
+    circumstances = structs.replace(around(UNHEARD), starting=True, shown={TEAM: shown("Starting", "Unknown")})
+    assert policy_status(resolved(), circumstances, None).observed_generation == 7
+
+
+def test_a_condition_keeps_the_time_that_the_hub_shows() -> None:
+    facts = Facts(
+        hub_id=HubId("mgmt"),
+        hub=HubSnapshot(synced=True, whole=True),
+        world=World(policies={TEAM: resolved()}),
+        reports=around(report()).reports,
+        shown={TEAM: shown()},
+    )
+    (view,) = service_status(facts, None, now=NOW).policies
+    times = {one.type: one.last_transition_time for one in view.status.conditions}
+    assert (times["Ready"], times["TargetsSynced"]) == ("2026-01-01T00:00:00Z", "2027-01-15T08:00:00Z")
+
+
+def test_an_invalid_policy_still_tells_of_what_its_last_valid_spec_has() -> None:
+    view = InvalidView(TEAM, 9, "pull", (SpecProblem("spec.a", "is wrong"),))
+    status = invalid_status(view, around(report(tally=tally(failed=1))), None, resolved())
+    assert conditions(status)["Ready"] == ("False", "InvalidSpec")
+    assert conditions(status)["TargetsSynced"] == ("False", "PartiallySynced")
+    assert (status.targets.summary, status.managed_namespaces, status.observed_generation) == ("2/3", ["x", "y"], 9)
+    assert {one.observed_generation for one in status.conditions} == {9}
+
+
+def test_a_removal_that_fails_is_told_from_a_write_that_fails() -> None:
+    removal = PolicyTally(desired=2, in_sync=2, failed=1, troubles=TROUBLE)
+    status = policy_status(resolved(), around(report(tally=removal)), None)
+    assert conditions(status)["TargetsSynced"] == ("False", "DeletionFailed")
+    assert conditions(status)["Ready"] == ("False", "PartiallySynced")
+    assert "quota exceeded" in status.conditions[2].message

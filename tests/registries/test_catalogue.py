@@ -92,19 +92,29 @@ def test_white_space_around_pasted_keys_is_dropped() -> None:
     assert minted(NOBODY(source("Opaque", pasted))) == minted(NOBODY(source("Opaque", clean)))
 
 
-def test_the_account_of_imps_own_readme_is_taken() -> None:
-    found = minted(NOBODY(source("Opaque", {**KEYS, "region": "us-east-1", "accountID": "123456789"})))
-    assert found.registries == ("123456789.dkr.ecr.us-east-1.amazonaws.com",)
+@pytest.mark.parametrize("account", ["123456789", "1234567890123", "12345678901x", "\uff11" * 12])
+def test_an_account_number_has_twelve_digits(account: str) -> None:
+    """A shorter one lost its leading zeros to YAML, or is the example of IMPS's README: no such host exists."""
+    assert "12 digits" in fault(NOBODY(source("Opaque", {**ECR, **KEYS, "accountID": account})))
+    assert "12 digits" in fault(NOBODY(ecr(**KEYS, accountIDs=f"123456789012,{account}")))
 
 
 def test_one_token_goes_to_the_hosts_of_all_accounts() -> None:
-    found = minted(NOBODY(ecr(**KEYS, accountIDs="1, 2,,1")))
-    assert [host.partition(".")[0] for host in found.registries] == ["123456789012", "1", "2"]
+    found = minted(NOBODY(ecr(**KEYS, accountIDs="000000000001, 210987654321,,000000000001")))
+    assert [host.partition(".")[0] for host in found.registries] == ["123456789012", "000000000001", "210987654321"]
+
+
+def test_keys_that_mean_nothing_are_said_and_do_no_harm() -> None:
+    plain, other = minted(NOBODY(ecr(**KEYS))), minted(NOBODY(ecr(**KEYS, note=MARK, username=MARK)))
+    assert other.remark == (
+        "key note is unknown and ignored; key username is unknown and ignored (did you mean sessionName?)"
+    )
+    assert (plain.remark, plain.identity) == ("", other.identity)
 
 
 def test_registry_hosts_stand_instead_of_the_accounts_hosts() -> None:
     found = minted(
-        NOBODY(ecr(**KEYS, accountIDs="1", registryHosts="*.dkr.ecr.eu-west-1.amazonaws.com, b.example.com"))
+        NOBODY(ecr(**KEYS, accountIDs="210987654321", registryHosts="*.dkr.ecr.eu-west-1.amazonaws.com, b.example.com"))
     )
     assert found.registries == ("*.dkr.ecr.eu-west-1.amazonaws.com", "b.example.com")
 
@@ -117,7 +127,8 @@ def test_everything_that_shapes_the_call_is_in_the_request() -> None:
 
 
 def test_sources_that_differ_in_registries_alone_share_one_identity() -> None:
-    first, second = minted(NOBODY(ecr(**KEYS))), minted(NOBODY(ecr(**KEYS, accountIDs="1", registryHosts="a.io")))
+    first = minted(NOBODY(ecr(**KEYS)))
+    second = minted(NOBODY(ecr(**KEYS, accountIDs="210987654321", registryHosts="a.io")))
     assert first.identity == second.identity
     assert first.registries != second.registries
 
@@ -228,6 +239,8 @@ def test_an_endpoint_url_may_name_listed_hosts_only(key: str, url: str, says: st
         ({**ECR, **KEYS, "roleArn": MARK}, "key roleArn is not a role's ARN"),
         ({**ECR, **KEYS, "roleArn": ROLE, "sessionName": "two words"}, "key sessionName is not"),
         ({**ECR, **KEYS, "roleARN": ROLE}, "key roleARN is unknown; did you mean roleArn?"),
+        ({**ECR, **KEYS, "registryHost": "a.io"}, "key registryHost is unknown; did you mean registryHosts?"),
+        ({**ECR, "accesKeyId": "A", "secretKey": MARK}, "key accesKeyId is unknown; did you mean accessKeyID?"),
         ({**ECR, **KEYS, "profile": MARK}, "key profile is not supported by this version"),
         ({**ECR, **KEYS, "roleChain": MARK}, "key roleChain is not supported by this version"),
         ({**ECR, **KEYS, "endpoint": "fips"}, "key endpoint is not supported by this version"),
@@ -251,7 +264,16 @@ def test_a_fault_of_an_ecr_source_says_which_key_and_never_a_value(data: dict[st
         (source(DOCKER, {}), "key .dockerconfigjson is missing"),
         (source(DOCKER, {".dockerconfigjson": ""}), "key .dockerconfigjson is empty"),
         (source(DOCKER, {".dockerconfigjson": MARK}), ".dockerconfigjson is not a JSON object"),
-        (source(DOCKER, {".dockerconfigjson": json.dumps({"auths": {"a": {"auth": f"{MARK}?"}}})}), "'a': auth is not"),
+        (
+            source(DOCKER, {".dockerconfigjson": json.dumps({"auths": {"a": {"auth": f"{MARK}?"}}})}),
+            "key .dockerconfigjson: 'a': auth is not",
+        ),
+        (
+            source(DOCKER, {".dockerconfigjson": '{"auths":{"a":{"auth":"dXNlcg=="}}}'}),
+            "key .dockerconfigjson: 'a': auth",
+        ),
+        (source(DOCKER, {".dockerconfigjson": '{"auths":{}}'}), "key .dockerconfigjson names no registry"),
+        (source("kubernetes.io/dockercfg", {".dockercfg": "{}"}), "key .dockercfg names no registry"),
         (source("kubernetes.io/dockercfg", {".dockerconfigjson": MARK}), "key .dockercfg is missing"),
         (source(BASIC, {"username": "u", "password": MARK}), "annotation imps-multi.io/registry"),
         (source(BASIC, {"password": MARK}, {REGISTRY: "a"}), "key username is missing"),
