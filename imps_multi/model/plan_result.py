@@ -5,7 +5,7 @@ Values only; made by app, printed by the ``plan`` command. Holds no credential.
 
 from msgspec import Struct, field
 
-from imps_multi.model.names import UNWANTED_SINCE_ANNOTATION
+from imps_multi.model.names import OUR_LABELS, UNWANTED_SINCE_ANNOTATION
 from imps_multi.model.target_plan import Create, Delete, Update, Write
 
 
@@ -49,6 +49,7 @@ def operation_of(write: Write | None) -> str:
         case Update(annotations=annotations, labels=labels):
             if any(key == UNWANTED_SINCE_ANNOTATION and value for key, value in annotations):
                 return "mark"
-            return "release" if labels and all(value is None for _, value in labels) else "update"
+            given_back = any(key in OUR_LABELS and value is None for key, value in labels)
+            return "release" if given_back else "update"
         case None:
             return "none"

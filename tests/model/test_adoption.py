@@ -8,6 +8,7 @@ from msgspec import structs
 
 from imps_multi.model.credential import Bounds, SourceKind
 from imps_multi.model.gate import Gate
+from imps_multi.model.plan_result import operation_of
 from imps_multi.model.policy import ConflictPolicy, DeletionPolicy, Policy
 from imps_multi.model.target_plan import State, Update
 from imps_multi.model.world import Resolved, Standing
@@ -274,3 +275,13 @@ def test_a_target_that_somebody_emptied_stays_so_while_nothing_is_known_to_fill_
     emptied = changed(written(resolved()), content=b'{"auths": {}}')
     bench = Bench(resolved(None, source(kind=SourceKind.ABSENT)), found=emptied)
     assert bench.needed().write is None
+
+
+def test_only_a_write_that_takes_our_labels_is_called_a_release() -> None:
+    taken = Bench(resolved(adopting()), found=from_imps())
+    assert operation_of(taken.needed().write) == "update"
+    ours = changed(taken.settle(), labels={OWNER_UID: "u-1"})
+    assert operation_of(Bench(resolved(adopting()), found=ours).needed().write) == "update"
+    gone = Bench(resolved(adopting(names=["other"])), found=ours)
+    gone.let_go(gone.needed().wish)
+    assert operation_of(gone.needed().write) == "release"
