@@ -15,6 +15,7 @@ from imps_multi.model.fleet import ClusterSettings
 from imps_multi.model.hub import HubReading, SourceSecret
 from imps_multi.model.names import ClusterName, NamespaceName, PolicyName, SecretName, Uid
 from imps_multi.model.observed import WatchEvent
+from imps_multi.model.pods import PodsAsked
 from imps_multi.model.policy import SourceRef
 from imps_multi.model.status import PolicyStatus
 
@@ -117,7 +118,13 @@ class WatchSecrets(Struct, frozen=True):
     name: SecretName
 
 
-Watched = WatchNamespaces | WatchSecrets
+class WatchPods(Struct, frozen=True):
+    """Watch unfinished pods in every namespace, metadata only, narrowed by the server as far as the rules allow."""
+
+    asked: PodsAsked
+
+
+Watched = WatchNamespaces | WatchSecrets | WatchPods
 
 
 class Resume(Struct, frozen=True):

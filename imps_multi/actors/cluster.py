@@ -91,7 +91,7 @@ async def follow_world(here: Station) -> None:
         here.book.drop_names(world.names)
         touched = here.book.adopt(here.see_world())
         here.adopted_at = here.setting.clock()
-        here.names.set(here.names.value + 1)
+        here.rethink_watches()
         await here.look_through(touched)
         if not reader.fresh:
             here.looked_through = here.book.view.version

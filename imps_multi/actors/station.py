@@ -42,7 +42,7 @@ class Station:
     limiter: RateLimiter
     contact: Latest[Contact] = field(default_factory=lambda: Latest(Contact()))
     names: Latest[int] = field(default_factory=lambda: Latest(0))
-    """Set when the watched names may have changed."""
+    """Set when other names, or other pods, may have to be watched."""
     changed: Latest[int] = field(default_factory=lambda: Latest(0))
     """Set when there is something new to report."""
     stirred: anyio.Event = field(default_factory=anyio.Event)
@@ -99,6 +99,10 @@ class Station:
     def touch(self) -> None:
         """Say that there is something new to report."""
         self.changed.set(self.changed.value + 1)
+
+    def rethink_watches(self) -> None:
+        """Have exactly what is needed watched."""
+        self.names.set(self.names.value + 1)
 
     def see_world(self) -> View:
         """See the newest world from this cluster."""

@@ -1,7 +1,8 @@
-"""The watches of one cluster: namespaces, and each Secret name in use, each with its own list, stream and backoff.
+"""The watches of one cluster: namespaces, each Secret name in use, pods where a policy asks.
 
-Runs while there is contact. Every event goes into the book at once; what follows from it goes to the queue. A watch
-that breaks asks for a probe and lists again; one that may not be watched is said so and tried now and then.
+Each has its own list, stream and backoff. Runs while there is contact. Every event goes into the book at once; what
+follows from it goes to the queue. A watch that breaks asks for a probe and lists again; one that may not be watched is
+said so and tried now and then.
 """
 
 import anyio
@@ -10,8 +11,8 @@ from anyio.abc import TaskGroup
 
 from imps_multi.actors.contact import Lost, come_up
 from imps_multi.actors.station import Station
-from imps_multi.model.names import SecretName
 from imps_multi.model.observed import NamespacesReplaced, SecretsReplaced, WatchEvent
+from imps_multi.model.pods import PodGone, PodSeen, PodsReplaced
 from imps_multi.ports import (
     Forbidden,
     Gone,
@@ -22,6 +23,7 @@ from imps_multi.ports import (
     Unauthorized,
     Watched,
     WatchNamespaces,
+    WatchPods,
     WatchSecrets,
 )
 from imps_multi.runtime.backoff import Backoff, Retries
@@ -31,26 +33,35 @@ HASTE_SECONDS = 1.0
 BROKEN = Backoff(initial=0.8, factor=2.0, cap=30.0, jitter=0.5)
 REFUSED = Backoff(initial=5.0, factor=2.0, cap=60.0, jitter=0.2)
 
+_LISTS = (NamespacesReplaced, SecretsReplaced, PodsReplaced)
+
 log = structlog.get_logger()
 
 
 async def keep_watching(here: Station, lost: Lost) -> None:
-    """Watch the namespaces and, always, exactly the Secret names in use."""
+    """Watch the namespaces and, always, exactly the Secret names in use and the pods that are asked for."""
     async with anyio.create_task_group() as group:
         group.start_soon(watch, here, WatchNamespaces(), lost)
-        await _keep_names(here, group, lost)
+        await _keep_needed(here, group, lost)
 
 
-async def _keep_names(here: Station, group: TaskGroup, lost: Lost) -> None:
-    running: dict[SecretName, anyio.CancelScope] = {}
+async def _keep_needed(here: Station, group: TaskGroup, lost: Lost) -> None:
+    running: dict[tuple[Watched, int], anyio.CancelScope] = {}
     reader = here.names.reader()
     while True:
         await reader.next()
-        for name in running.keys() - here.book.names:
-            running.pop(name).cancel()
-        for name in here.book.names - running.keys():
-            running[name] = scope = anyio.CancelScope()
-            group.start_soon(_watch_within, scope, here, WatchSecrets(name), lost)
+        needed = _needed(here)
+        for key in running.keys() - needed:
+            running.pop(key).cancel()
+        for key in needed - running.keys():
+            running[key] = scope = anyio.CancelScope()
+            group.start_soon(_watch_within, scope, here, key[0], lost)
+
+
+def _needed(here: Station) -> set[tuple[Watched, int]]:
+    """Return what is to be watched, beside the namespaces; one that begins anew has another number."""
+    names: set[tuple[Watched, int]] = {(WatchSecrets(name), 0) for name in here.book.names}
+    return names | {(WatchPods(asked), number) for asked, number in here.book.pods.watches.items()}
 
 
 async def _watch_within(scope: anyio.CancelScope, here: Station, watched: Watched, lost: Lost) -> None:
@@ -104,9 +115,9 @@ def _after(here: Station, watched: Watched, failure: PortError, broken: Retries,
         case Unauthorized():
             return None
         case Forbidden() | Invalid():
-            if not isinstance(watched, WatchSecrets):
+            if isinstance(watched, WatchNamespaces):
                 return None
-            _refuse(here, watched.name, failure)
+            _refuse(here, watched, failure)
             return refused.next()
         case Throttled(retry_after=retry_after):
             _break(here, watched, failure)
@@ -118,29 +129,45 @@ def _after(here: Station, watched: Watched, failure: PortError, broken: Retries,
 
 def _take(here: Station, event: WatchEvent) -> None:
     """Fold one event in; a whole list may complete the picture."""
-    synced = here.book.synced
-    here.enqueue(here.book.see(event, now=here.setting.clock()))
+    synced, looks, pods = here.book.synced, here.book.looks, here.book.pods.watches
+    dues = here.book.see(event, now=here.setting.clock())
+    if here.book.looks != looks or not isinstance(event, (PodSeen, PodGone)):
+        here.enqueue(dues)  # of what most pods do, there is nothing to tell anybody
     if isinstance(event, NamespacesReplaced):
         come_up(here)
-    if isinstance(event, (NamespacesReplaced, SecretsReplaced)) or synced != here.book.synced:
+    if pods is not here.book.pods.watches:
+        here.rethink_watches()
+        here.settle_picture()
+    if isinstance(event, _LISTS) or synced != here.book.synced:
         here.settle_picture()
 
 
 def _break(here: Station, watched: Watched, failure: PortError) -> None:
     log.info("Watch broke", target_cluster=here.name, watched=_what(watched), message=str(failure))
-    if isinstance(watched, WatchSecrets):
-        here.book.observed.unsync_name(watched.name)
-    else:
-        here.book.observed.namespaces_synced = False
+    match watched:
+        case WatchSecrets(name=name):
+            here.book.observed.unsync_name(name)
+        case WatchPods(asked=asked):
+            here.book.pods.unsync_watch(asked)
+        case WatchNamespaces():
+            here.book.observed.namespaces_synced = False
     here.settle_picture()
     here.suspect()
 
 
-def _refuse(here: Station, name: SecretName, failure: PortError) -> None:
-    message = f"{failure}; renew the role there: imps-multi rbac --role target --secret-name {name}"
-    if here.book.forbidden.get(name) != message:
-        log.warning("Secret name is forbidden", target_cluster=here.name, secret_name=name, message=str(failure))
-    here.look_at(here.book.forbid(name, message))
+def _refuse(here: Station, watched: WatchSecrets | WatchPods, failure: PortError) -> None:
+    """Say what may not be watched, once, and go on without it."""
+    command = "renew the role there: imps-multi rbac --role target"
+    if isinstance(watched, WatchSecrets):
+        message, known = f"{failure}; {command} --secret-name {watched.name}", here.book.forbidden.get(watched.name)
+        touched = here.book.forbid(watched.name, message)
+    else:
+        message, known = f"{failure}; {command} --config FILE", here.book.pods.forbidden.get(watched.asked)
+        touched = here.book.forbid_pods(watched.asked, message)
+    if known != message:
+        log.warning("Watch is forbidden", target_cluster=here.name, watched=_what(watched), message=str(failure))
+    here.look_at(touched)
+    here.rethink_watches()
     here.settle_picture()
 
 
@@ -149,4 +176,10 @@ def _relist_after(here: Station) -> float:
 
 
 def _what(watched: Watched) -> str:
-    return f"secrets named {watched.name}" if isinstance(watched, WatchSecrets) else "namespaces"
+    match watched:
+        case WatchSecrets(name=name):
+            return f"secrets named {name}"
+        case WatchPods():
+            return "pods"
+        case WatchNamespaces():
+            return "namespaces"

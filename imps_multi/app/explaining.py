@@ -73,6 +73,7 @@ def _scene(service: Service, station: Station, namespace: NamespaceName) -> Scen
             name for name, one in hub.policies.items() if one.in_force is not None and one.in_force.clusters is None
         },
         held=_held(service, station, namespace),
+        pods=book.pods,
     )
 
 

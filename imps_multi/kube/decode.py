@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from imps_multi.kube.answers import Status
-from imps_multi.kube.frames import Bookmark, Fault, Frame, Lost, Page, Reader, Seen
+from imps_multi.kube.frames import Bookmark, Fault, Frame, Lost, Page, Seen
 from imps_multi.kube.interner import Interner
 from imps_multi.kube.wire import (
     NAMESPACE_FRAME,
@@ -53,7 +53,7 @@ from imps_multi.model.observed import (
     SeenSecret,
     WatchEvent,
 )
-from imps_multi.ports import Clock, Watched, WatchNamespaces, WatchSecrets
+from imps_multi.ports import Clock
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
@@ -61,15 +61,6 @@ PARTIAL: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,a
 PARTIAL_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 WHOLE: Final = "application/json"
 POLICY_GROUP: Final = POLICY_API_VERSION.partition("/")[0] + "/"
-
-
-def reader(watched: Watched, clock: Clock) -> Reader[WatchEvent]:
-    """Return the reader of what is watched."""
-    match watched:
-        case WatchNamespaces():
-            return NamespaceReader(clock)
-        case WatchSecrets(name=name):
-            return SecretReader(name)
 
 
 class NamespaceReader:
@@ -97,16 +88,16 @@ class NamespaceReader:
             case "ADDED" | "MODIFIED":
                 return self._seen(found.metadata, self._clock() if live and frame.type == "ADDED" else 0.0)
             case "DELETED":
-                name = _namespace(found.metadata.name)
+                name = namespace_name(found.metadata.name)
                 version = found.metadata.resource_version
                 return Lost(name, version, NamespaceGone(name, version))
             case _:
-                return _aside(frame.type, found)
+                return aside(frame.type, found)
 
     def page(self, body: bytes) -> Page[WatchEvent]:
         """Read a page."""
         page = NAMESPACE_PAGE.decode(body)
-        return _page(page.metadata, (self._seen(item.metadata, 0.0) for item in page.items or ()))
+        return page_of(page.metadata, (self._seen(item.metadata, 0.0) for item in page.items or ()))
 
     def replaced(self, seen: Iterable[WatchEvent], version: int, *, reset: bool) -> WatchEvent:
         """Return the list as one event."""
@@ -115,7 +106,7 @@ class NamespaceReader:
 
     def _seen(self, meta: Meta, seen_at: float) -> Seen[WatchEvent]:
         record = NamespaceRecord(
-            name=_namespace(meta.name),
+            name=namespace_name(meta.name),
             resource_version=meta.resource_version,
             labels=self._interner.pairs(meta.labels, without=(NAME_LABEL,)),
             annotations=self._interner.pairs(meta.annotations, without=(LAST_APPLIED,)),
@@ -147,12 +138,12 @@ class SecretReader:
         frame = SECRET_FRAME.decode(line)
         found = frame.object
         if frame.type not in {"ADDED", "MODIFIED", "DELETED"}:
-            return _aside(frame.type, found)
+            return aside(frame.type, found)
         meta = found.metadata
         if meta.name != self._name:
             return Bookmark(meta.resource_version)
         if frame.type == "DELETED":
-            namespace = _namespace(meta.namespace)
+            namespace = namespace_name(meta.namespace)
             return Lost(namespace, meta.resource_version, SecretGone(namespace, self._name, meta.resource_version))
         return self._seen(found)
 
@@ -160,7 +151,7 @@ class SecretReader:
         """Read a page."""
         page = SECRET_PAGE.decode(body)
         mine = (self._seen(item) if item.metadata.name == self._name else None for item in page.items or ())
-        return _page(page.metadata, mine)
+        return page_of(page.metadata, mine)
 
     def replaced(self, seen: Iterable[WatchEvent], version: int, *, reset: bool) -> WatchEvent:
         """Return the list as one event."""
@@ -168,7 +159,7 @@ class SecretReader:
         return SecretsReplaced(self._name, secrets, version, reset=reset)
 
     def _seen(self, found: SecretObject) -> Seen[WatchEvent]:
-        namespace = _namespace(found.metadata.namespace)
+        namespace = namespace_name(found.metadata.namespace)
         secret = seen_secret(found, self._interner)
         return Seen(namespace, secret.resource_version, SecretSeen(namespace, self._name, secret))
 
@@ -229,12 +220,12 @@ def veiled(values: dict[str, str] | None, clear: frozenset[str]) -> dict[str, st
     return {key: value if key in clear else text_digest(value) for key, value in (values or {}).items()}
 
 
-def _namespace(name: str) -> NamespaceName:
+def namespace_name(name: str) -> NamespaceName:
     """Return a namespace's name as the one object that all watches of all clusters share."""
     return NamespaceName(sys.intern(name))
 
 
-def _aside(kind: str, found: NamespaceObject | SecretObject) -> Frame[WatchEvent]:
+def aside(kind: str, found: NamespaceObject | SecretObject) -> Frame[WatchEvent]:
     """Read an event that is about no object; one of an unknown type only moves the version on."""
     if kind == "ERROR":
         return Fault(Status(found.code, found.reason, found.message, found.details))
@@ -242,5 +233,6 @@ def _aside(kind: str, found: NamespaceObject | SecretObject) -> Frame[WatchEvent
     return Bookmark(found.metadata.resource_version, ends_list=kind == "BOOKMARK" and ends)
 
 
-def _page(meta: ListMeta, items: Iterable[Seen[WatchEvent] | None]) -> Page[WatchEvent]:
+def page_of(meta: ListMeta, items: Iterable[Seen[WatchEvent] | None]) -> Page[WatchEvent]:
+    """Return a page as a list gives it."""
     return Page(items, meta.resource_version, meta.continue_)

@@ -13,8 +13,9 @@ from msgspec import Struct
 from imps_multi.kube import references, secret_calls
 from imps_multi.kube.connection import Connection, ExecSpec, TokenFile
 from imps_multi.kube.credentials import CredentialSource, FixedLogin, TokenFileLogin, fixed_login
-from imps_multi.kube.decode import PARTIAL, reader
+from imps_multi.kube.decode import PARTIAL
 from imps_multi.kube.excerpt import excerpt
+from imps_multi.kube.readers import reader
 from imps_multi.kube.reflector import History, Reflector, Support
 from imps_multi.kube.shared import Shared
 from imps_multi.kube.transport import Call, Transport

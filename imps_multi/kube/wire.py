@@ -45,7 +45,7 @@ class ListMeta(Struct, rename="camel"):
 
 
 class NamespaceObject(Struct):
-    """A Namespace (whole or metadata only), or the Status of an ERROR event."""
+    """A Namespace or a pod (whole or metadata only), or the Status of an ERROR event."""
 
     metadata: Meta = field(default_factory=Meta)
     code: int = 0
@@ -72,7 +72,7 @@ class SecretObject(Struct):
 
 
 class NamespaceFrame(Struct):
-    """One line of a watch over namespaces."""
+    """One line of a watch over namespaces or pods."""
 
     type: str
     object: NamespaceObject
@@ -86,7 +86,7 @@ class SecretFrame(Struct):
 
 
 class NamespacePage(Struct):
-    """One page of a list of namespaces."""
+    """One page of a list of namespaces or pods."""
 
     metadata: ListMeta
     items: list[NamespaceObject] | None = None

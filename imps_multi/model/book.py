@@ -4,7 +4,7 @@ Pure and synchronous, one writer (the cluster actor). Each method takes in one f
 a write, so that the actor has nothing to decide.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct, structs
 
@@ -26,12 +26,14 @@ from imps_multi.model.observed import (
 )
 from imps_multi.model.observed_fold import Observed, same_secret
 from imps_multi.model.plan import Planner
+from imps_multi.model.pods import PodEvent, PodGone, PodsAsked, PodSeen, PodsReplaced
+from imps_multi.model.pods_fold import Pods, Shift
 from imps_multi.model.recollection import Looks, Recollection
 from imps_multi.model.removing import LOOK_AT_MOST
 from imps_multi.model.report import PolicyTally
 from imps_multi.model.tally import Tally, Where
 from imps_multi.model.target_plan import Create, Delete, Line, State, TargetPlan, Update, Wish
-from imps_multi.model.view import View, asking_anew, changed_policies, circumstances
+from imps_multi.model.view import Candidate, View, asking_anew, changed_policies, circumstances
 from imps_multi.model.wanted import WantedCache
 from imps_multi.model.writing import after_create, after_update
 
@@ -67,12 +69,15 @@ class Book:
         """Names that may not be read here, with what was refused."""
         self.writing: set[NamespaceName] = set()
         """Namespaces in which a write is due."""
+        self.looks = 0
+        """A number that grows with every namespace that is planned."""
         self._wish_changes = 0
         self._cache = cache
         self._past = Recollection()
         self._looks: dict[Where, float] = {}
         self.gate = Gate(looks=self._looks)
-        self._planner = Planner(view, cache, self.remembered, self.gate, self._past.adopted)
+        self._renew()
+        self.pods.ask(view.pod_rules)
         self._wishes: dict[Where, Wish] = {}
         self._marked: set[Where] = set()
         self._look_delays: dict[Where, float] = {}
@@ -84,6 +89,8 @@ class Book:
 
     def see(self, event: WatchEvent, *, now: float) -> list[Due]:
         """Take in what a watch saw."""
+        if isinstance(event, (PodSeen, PodGone, PodsReplaced)):
+            return self._see_pods(event, now)
         where = (event.namespace, event.name) if isinstance(event, (SecretSeen, SecretGone)) else None
         was_in_sync = where is not None and self._in_sync(where)
         before = self._known_of(event)
@@ -104,6 +111,7 @@ class Book:
         """Take in a new view; return the namespaces to look at again."""
         before, self.view = self.view, view
         self._renew()
+        shift = self.pods.ask(view.pod_rules)
         if before.hubs != view.hubs:
             return set(self.observed.namespaces)
         changed = changed_policies(before, view)
@@ -112,8 +120,9 @@ class Book:
         touched |= {
             record.name
             for record in self.observed.namespaces.values()
-            if any(candidate.selects(record) or candidate.excludes(record) for candidate in asked)
+            if any(_asks(candidate, record, self.pods) for candidate in asked)
         }
+        touched |= self._shifted(shift)
         if circumstances(before) != circumstances(view):
             touched |= {where[0] for where, lines in self.tally.places() if _needs_the_whole(lines)}
         return touched
@@ -152,9 +161,11 @@ class Book:
 
     @property
     def listed(self) -> bool:
-        """Whether the namespaces and every watched name that may be read were listed whole."""
-        return self.observed.namespaces_synced and all(
-            self.observed.synced(name) or name in self.forbidden for name in self.names
+        """Whether the namespaces, every watched name and the pods asked for, if they may be read, were listed whole."""
+        return (
+            self.observed.namespaces_synced
+            and all(self.observed.synced(name) or name in self.forbidden for name in self.names)
+            and self.pods.listed
         )
 
     @property
@@ -170,10 +181,20 @@ class Book:
         self.forbidden[name] = message
         return set(self.observed.namespaces)
 
+    @property
+    def pods(self) -> Pods:
+        """What is known of the pods here."""
+        return self.observed.pods
+
+    def forbid_pods(self, asked: PodsAsked, message: str) -> set[NamespaceName]:
+        """Take in that pods may not be watched; return the namespaces to look at again."""
+        return self._shifted(self.pods.forbid(asked, message))
+
     # what follows
 
     def look(self, namespace: NamespaceName, *, now: float, urgent: bool = False) -> list[Due]:
         """Plan one namespace, record how it stands, and say whether a worker is needed."""
+        self.looks += 1
         plans = self.plans(namespace, now)
         self._note_excluded(namespace)
         writes = [plan for plan in plans if plan.write is not None]
@@ -239,6 +260,8 @@ class Book:
         sums = dict(self.tally.sums())
         for name, count in self._exclusions.sums().items():
             sums[name] = structs.replace(sums.get(name, PolicyTally()), excluded=count)
+        for name, message in self._unanswered():
+            sums[name] = structs.replace(sums.get(name, PolicyTally()), refused=message)
         return sums
 
     # what became of it
@@ -319,6 +342,27 @@ class Book:
 
     # inside
 
+    def _see_pods(self, event: PodEvent, now: float) -> list[Due]:
+        touched = self._shifted(self.pods.apply(event))
+        return [due for namespace in touched for due in self.look(namespace, now=now)]
+
+    def _shifted(self, shift: Shift) -> set[NamespaceName]:
+        """Return the namespaces to look at after what is known of pods became different."""
+        if not shift.rules:
+            return set(shift.namespaces)
+        asking = (one for one in self.view.policies.values() if not shift.rules.isdisjoint(one.policy.pods.rules))
+        names = frozenset(one.policy.name for one in asking)
+        return set(shift.namespaces) | self.tally.of_policies(names) | self._exclusions.of_policies(names)
+
+    def _unanswered(self) -> Iterator[tuple[PolicyName, str]]:
+        """Walk over the policies that ask for pods which may not be watched, with what was refused."""
+        if not self.pods.forbidden:
+            return
+        for rivals in self.view.by_name.values():
+            for candidate in rivals:
+                if refusal := self.pods.refusal(candidate.policy.pods.rules):
+                    yield candidate.policy.name, refusal
+
     def _plan(self, record: NamespaceRecord | None, where: Where, now: float) -> TargetPlan | None:
         """Plan one target and record how it stands; what was last known stands until it is listed again."""
         namespace, name = where
@@ -369,7 +413,7 @@ class Book:
 
     def _note_excluded(self, namespace: NamespaceName) -> None:
         record = self.observed.namespaces.get(namespace)
-        self._exclusions.note(namespace, self.view.excluded(record) if record is not None else frozenset())
+        self._exclusions.note(namespace, self.view.excluded(record, self.pods) if record is not None else frozenset())
 
     def _with_trouble(self, where: Where, lines: tuple[Line, ...], now: float) -> tuple[Line, ...]:
         """Say of a target what its plan does not know: that its write failed, that somebody keeps undoing it."""
@@ -382,7 +426,15 @@ class Book:
         return [end for end in ends if end is not None]
 
     def _renew(self) -> None:
-        self._planner = Planner(self.view, self._cache, self.remembered, self.gate, self._past.adopted)
+        self._planner = Planner(
+            self.view,
+            self._cache,
+            self.remembered,
+            self.gate,
+            self._past.adopted,
+            pods=self.pods,
+            last_said=self.tally.lines,
+        )
 
     def _in_sync(self, where: Where) -> bool:
         return any(line.state is State.IN_SYNC for line in self.tally.lines(where))
@@ -423,6 +475,10 @@ class Book:
 def _needs_the_whole(lines: tuple[Line, ...]) -> bool:
     """Say whether a target's plan may depend on more than the policies that it names."""
     return any(not line.desired or line.state is State.CONFLICT for line in lines)
+
+
+def _asks(candidate: Candidate, record: NamespaceRecord, pods: Pods) -> bool:
+    return candidate.selects(record, pods) or candidate.excludes(record, pods)
 
 
 def _failing(lines: tuple[Line, ...], failure: Failure) -> tuple[Line, ...]:

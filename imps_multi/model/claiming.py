@@ -6,6 +6,8 @@ every source gives its credential, since what it holds now may be good. Called b
 
 from collections.abc import Iterable
 
+from msgspec import structs
+
 from imps_multi.model.adoption import adopting, by_imps, obstacles
 from imps_multi.model.credential import SourceState
 from imps_multi.model.names import NamespaceName, SecretName
@@ -61,6 +63,8 @@ def _claimed(
     why: str,
 ) -> TargetPlan:
     winner, line = first
+    if winner.selects_by_pods(record):
+        line = structs.replace(line, by_pods=True)
     idle = [idle_line(one) for one in claimants if not one.able]
     rivals = [one for one in claimants if one.able and one is not winner]
     lines = (line, *idle, *rival_lines(rivals, winner))

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from msgspec import Struct, field
 
+from imps_multi.model.choosing import NO_PODS, PodsThere, reason_selected
 from imps_multi.model.instant import format_instant
-from imps_multi.model.matching import why_cluster, why_namespace
+from imps_multi.model.matching import why_cluster
 from imps_multi.model.names import PolicyName, SecretName, Uid
 from imps_multi.model.observed import NamespaceRecord, SeenSecret
 from imps_multi.model.ownership import Foreign, owner
@@ -87,6 +88,7 @@ class Scene(Struct, frozen=True):
     """The policies that name no clusters, so that the configuration does it for them."""
     held: Mapping[SecretName, str] = {}
     """The id of the held set that a target's removal is in."""
+    pods: PodsThere = NO_PODS
 
 
 def explain(scene: Scene) -> Explanation:
@@ -118,8 +120,8 @@ def _policies(scene: Scene) -> Iterator[PolicyAnswer]:
 
 
 def _policy(scene: Scene, candidate: Candidate) -> PolicyAnswer:
-    policy, selected = candidate.policy, candidate.selects(scene.record)
-    rule = why_namespace(policy.namespaces, scene.record)
+    policy, selected = candidate.policy, candidate.selects(scene.record, scene.pods)
+    rule = reason_selected(policy, scene.record, scene.pods)
     reached = _why_cluster(scene, candidate)
     why = f"{rule}; {reached}" if candidate.reaches else f"not selected: {reached}"
     standing = "suspended" if candidate.suspended else candidate.resolved.standing.value

@@ -54,6 +54,8 @@ def keep(
         update = repair_marks(sight.seen, holder.resolved, desk.view.hub)
         update = as_adopted(sight.seen, update) if adopted(sight, holder.resolved) else update
     line = _line(desk, sight.seen, holder, update, content)
+    if sight.by_pods:
+        line = structs.replace(line, by_pods=True)
     if line.state is State.FAILED or holder.suspended:
         update = None
     return TargetPlan(
@@ -82,7 +84,10 @@ def hand_over(
     wish = desk.wish(previous, sight, lost) if lost else None
     held = wish is not None and wish in desk.gate.held
     before = Line(previous, State.LINGERING, desired=False, expires_at=expiry_there(sight.seen), there=True)
-    line = Line(heir.policy.name, State.PENDING, reason="HandOver", message=f"policy {previous} had it")
+    by_pods = heir.selects_by_pods(sight.record)
+    line = Line(
+        heir.policy.name, State.PENDING, reason="HandOver", message=f"policy {previous} had it", by_pods=by_pods
+    )
     if held:
         line, before = structs.replace(line, state=State.HELD), structs.replace(before, state=State.HELD)
     others = rival_lines(rivals, heir)

@@ -67,6 +67,16 @@ def namespace_selected(selection: NamespaceSelection, record: NamespaceRecord) -
     return _excluding(selection, record) is None and _including(selection, record) is not None
 
 
+def namespace_excluded(selection: NamespaceSelection, record: NamespaceRecord) -> bool:
+    """Tell whether ``exclude``, or the namespace's own annotation, keeps it out whatever selects it."""
+    return _excluding(selection, record) is not None
+
+
+def namespace_included(selection: NamespaceSelection, record: NamespaceRecord) -> bool:
+    """Tell whether a name, label or annotation rule takes a namespace in, exclusions aside."""
+    return _including(selection, record) is not None
+
+
 def why_namespace(selection: NamespaceSelection, record: NamespaceRecord) -> str:
     """Say which rule selects a namespace, or what keeps it out, in the manifest's own terms."""
     excluding = _excluding(selection, record)

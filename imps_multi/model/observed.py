@@ -7,6 +7,7 @@ Same end state whatever way the events were split: a relist equals any sequence 
 from msgspec import Struct
 
 from imps_multi.model.names import NamespaceName, RegistryKey, SecretName, Uid
+from imps_multi.model.pods import PodEvent
 
 Pairs = tuple[tuple[str, str], ...]
 """Sorted (key, value) pairs; adapters intern them, so that equal ones share one object."""
@@ -118,4 +119,5 @@ class SecretsReplaced(Struct, frozen=True):
     reset: bool = False
 
 
-WatchEvent = NamespaceSeen | NamespaceGone | NamespacesReplaced | SecretSeen | SecretGone | SecretsReplaced
+ObjectEvent = NamespaceSeen | NamespaceGone | NamespacesReplaced | SecretSeen | SecretGone | SecretsReplaced
+WatchEvent = ObjectEvent | PodEvent

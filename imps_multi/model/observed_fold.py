@@ -16,12 +16,13 @@ from imps_multi.model.observed import (
     NamespaceRecord,
     NamespaceSeen,
     NamespacesReplaced,
+    ObjectEvent,
     SecretGone,
     SecretSeen,
     SecretsReplaced,
     SeenSecret,
-    WatchEvent,
 )
+from imps_multi.model.pods_fold import Pods
 
 Item = TypeVar("Item")
 
@@ -32,6 +33,8 @@ class Observed:
     def __init__(self) -> None:
         self.namespaces: dict[NamespaceName, NamespaceRecord] = {}
         self.namespaces_synced = False
+        self.pods = Pods()
+        """What is known of pods, where a policy asks; a fold of its own."""
         self._secrets: dict[SecretName, dict[NamespaceName, SeenSecret]] = {}
         self._graves: dict[tuple[SecretName, NamespaceName], int] = {}
         """Versions at which a key was seen to go, so that an older event does not bring it back."""
@@ -41,7 +44,7 @@ class Observed:
         self._namespaces_listed = 0
         self._synced_names: set[SecretName] = set()
 
-    def apply(self, event: WatchEvent) -> Iterable[NamespaceName]:
+    def apply(self, event: ObjectEvent) -> Iterable[NamespaceName]:
         """Take one event in; return the namespaces that it touched."""
         match event:
             case NamespaceSeen(record=record):
@@ -99,6 +102,7 @@ class Observed:
         """Contact was lost: what is known stays as the last known, and is not the whole picture any more."""
         self.namespaces_synced = False
         self._synced_names.clear()
+        self.pods.unsync()
 
     def unsync_name(self, name: SecretName) -> None:
         """The watch of one name broke: what is known of it is not the whole picture any more."""

@@ -31,6 +31,8 @@ class Sight(Struct, frozen=True):
     now: float
     adopted: bool = False
     """It was adopted: it is to be given back, and marked so."""
+    by_pods: bool = False
+    """Nothing but pods selects it for the policy that has it, or did when it was selected last."""
 
 
 class Desk(Struct, frozen=True):

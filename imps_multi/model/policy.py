@@ -8,7 +8,7 @@ import enum
 from msgspec import Struct
 
 from imps_multi.model.names import NamespaceName, PolicyName, SecretName, Uid
-from imps_multi.model.selection import ClusterSelection, NamespaceSelection
+from imps_multi.model.selection import ClusterSelection, NamespaceSelection, PodSelection
 
 
 class ConflictPolicy(enum.Enum):
@@ -64,6 +64,8 @@ class Policy(Struct, frozen=True):
     """The value of the sync annotation; a new one forces a fresh mint and a full pass, once."""
     approve_request: str = ""
     """The value of the approve annotation."""
+    pods: PodSelection = PodSelection()
+    """Namespaces that are selected by the pods in them, beside ``namespaces``."""
 
 
 class SpecProblem(Struct, frozen=True):

@@ -38,7 +38,7 @@ from imps_multi.model.policy import (
     TargetSecret,
 )
 from imps_multi.model.selection import ClusterSelection
-from imps_multi.model.selection_parse import cluster_selection, namespace_selection
+from imps_multi.model.selection_parse import cluster_selection, namespace_selection, pod_selection
 from imps_multi.model.validity import (
     ANNOTATIONS_SIZE,
     annotation_key_problem,
@@ -50,7 +50,6 @@ from imps_multi.model.validity import (
 
 SPEC_FIELDS: Final = ("registry", "target", "conflictPolicy", "deletionPolicy", "suspend")
 TARGET_FIELDS: Final = ("clusters", "namespaces", "namespacesWithPods", "secret")
-NOT_SUPPORTED: Final = "is not supported by this version"
 GENERATION_BYTES: Final = 6
 """So many bytes of digest make a generation that every JSON reader keeps exact."""
 
@@ -81,6 +80,7 @@ def parse_policy(content: Mapping[str, Any], *, generation: int | None = None) -
         sources=sources,
         secret=secret,
         namespaces=namespace_selection(fields, target.get("namespaces"), "spec.target.namespaces"),
+        pods=pod_selection(fields, target.get("namespacesWithPods"), "spec.target.namespacesWithPods"),
         clusters=cluster_selection(fields, target.get("clusters"), "spec.target.clusters"),
         conflict_policy=fields.choice(spec.get("conflictPolicy"), "spec.conflictPolicy", ConflictPolicy.FAIL),
         deletion_policy=fields.choice(
@@ -92,7 +92,6 @@ def parse_policy(content: Mapping[str, Any], *, generation: int | None = None) -
         sync_request=annotations.get(SYNC_ANNOTATION, ""),
         approve_request=annotations.get(APPROVE_ANNOTATION, ""),
     )
-    _no_pods(fields, target)
     return policy if not fields.problems else _invalid(policy, fields.problems)
 
 
@@ -232,14 +231,6 @@ def _own_pair(fields: Fields, path: str, key: str, problem: str | None) -> None:
         fields.problem(path, "is imps-multi's own mark; take it away")
     elif problem is not None:
         fields.problem(path, f"is not valid: {problem}")
-
-
-def _no_pods(fields: Fields, target: Mapping[str, object]) -> None:
-    path = "spec.target.namespacesWithPods"
-    pods = fields.mapping(target.get("namespacesWithPods"), path)
-    fields.known_only(pods, path, ("labels", "annotations"))
-    if pods.get("labels") or pods.get("annotations"):
-        fields.problem(path, f"{NOT_SUPPORTED}; select the namespaces themselves, by name, label or annotation")
 
 
 def _uid(value: object) -> Uid | None:

@@ -146,13 +146,16 @@ def _clusters(
 def _cluster(report: ClusterReport, tally: PolicyTally) -> PolicyClusterStatus:
     contact = report.contact
     reason = "Paused" if contact.phase is Phase.PAUSED else contact.reason
+    message = contact.message
+    if not reason and tally.refused:
+        reason, message = "Forbidden", tally.refused
     contacted = None if contact.last_contact is None else contact.last_contact // 60 * 60
     return PolicyClusterStatus(
         name=report.settings.name,
         in_sync=tally.in_sync,
         desired=tally.desired,
         reason=reason,
-        message=contact.message,
+        message=message,
         since=format_optional(contact.since),
         next_attempt=format_optional(contact.next_attempt),
         last_contact=format_optional(contacted),

@@ -99,7 +99,8 @@ def _target_trouble(resolved: Resolved, around: Circumstances) -> Ready | None:
     if counts.failed or counts.pending:
         message = f"{counts.summary} targets are in sync, {counts.failed} failed, {counts.pending} pending: {text}"
         return Ready("False", "PartiallySynced", message, Severity.WRONG)
-    refused = [
+    refused = [f"{name}: Forbidden: {tally.refused}" for name, tally in sorted(mine.items()) if tally.refused]
+    refused += [
         f"{report.settings.name}: {report.contact.reason}: {report.contact.message}"
         for report in reached(resolved, around)
         if report.contact.phase in (Phase.DEGRADED, Phase.QUARANTINED) and report.contact.reason in ANSWERED

@@ -4,7 +4,7 @@ Pure. Nothing is taken away without the brake's word and the whole picture; unti
 is kept ours and fresh. Called by ``plan``, and by ``keeping`` for a target that waits to be handed over.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec import structs
 
@@ -18,7 +18,7 @@ from imps_multi.model.names import (
     PolicyName,
 )
 from imps_multi.model.payload import losses, unknown
-from imps_multi.model.planning import Desk, Sight, expiry_there, idle_line, impossible, lost_by, writing
+from imps_multi.model.planning import Desk, Sight, expiry_there, idle_line, impossible, lost_by, rival_lines, writing
 from imps_multi.model.policy import DeletionPolicy
 from imps_multi.model.target_plan import Delete, Line, State, TargetPlan
 from imps_multi.model.view import Candidate
@@ -26,6 +26,8 @@ from imps_multi.model.wanted import Marked, Wanted
 
 LINGER = "1h"
 LINGER_SECONDS = 3600.0
+POD_LINGER = "24h"
+"""Of what only pods had selected: jobs come and go, and the next one should find its Secret there."""
 LINGER_AT_MOST = 7 * 86400.0
 LOOK_AT_MOST = 3600.0
 """How far looks for who names a Secret are apart."""
@@ -42,6 +44,7 @@ def unwanted(desk: Desk, sight: Sight, policy: PolicyName, claimants: Iterable[C
     let_go = marked is not None or wish in gate.released
     state = State.HELD if wish in gate.held and not let_go else State.LINGERING
     line = Line(policy, state, desired=False, reason=how.value, expires_at=expiry_there(sight.seen), there=True)
+    line = structs.replace(line, by_pods=sight.by_pods) if sight.by_pods else line
     plan = TargetPlan(
         sight.record.name,
         sight.name,
@@ -66,6 +69,22 @@ def unwanted(desk: Desk, sight: Sight, policy: PolicyName, claimants: Iterable[C
             return _linger(desk, sight, plan, policy, marked)
 
 
+def undecided(desk: Desk, sight: Sight, holder: Candidate, rivals: Collection[Candidate]) -> TargetPlan:
+    """Plan a marked target that its policy might want again, if the pods there were known: it stays as it is."""
+    policy = holder.policy.name
+    line = Line(
+        policy,
+        State.LINGERING,
+        desired=False,
+        message="the pods there are not known yet",
+        expires_at=expiry_there(sight.seen),
+        there=True,
+        by_pods=sight.by_pods,
+    )
+    plan = TargetPlan(sight.record.name, sight.name, (line, *rival_lines(rivals, holder)), policy=policy)
+    return fresh(desk, sight, plan, policy, marks_there(sight))
+
+
 def fresh(desk: Desk, sight: Sight, plan: TargetPlan, policy: PolicyName, marked: Marked | None) -> TargetPlan:
     """Keep an unwanted target ours, marked and fresh, as far as its content is known."""
     candidate = desk.view.policies.get(policy)
@@ -87,12 +106,12 @@ def marks_there(sight: Sight) -> Marked | None:
     since, linger = parse_instant(marks[UNWANTED_SINCE_ANNOTATION]), marks.get(LINGER_ANNOTATION)
     return Marked(
         unwanted_since=sight.now if since is None else min(since, sight.now),
-        linger=linger if linger is not None and parse_duration(linger) is not None else LINGER,
+        linger=linger if linger is not None and parse_duration(linger) is not None else _linger_of(sight),
     )
 
 
 def _linger(desk: Desk, sight: Sight, plan: TargetPlan, policy: PolicyName, there: Marked | None) -> TargetPlan:
-    marked = there or Marked(sight.now, LINGER)
+    marked = there or Marked(sight.now, _linger_of(sight))
     until = marked.unwanted_since + (parse_duration(marked.linger) or LINGER_SECONDS)
     look = max(until, _next_look(desk, sight))
     last = marked.unwanted_since + LINGER_AT_MOST
@@ -105,6 +124,10 @@ def _next_look(desk: Desk, sight: Sight) -> float:
     """Return when somebody who named it is looked for again; at once where the clock was set back since."""
     look = desk.gate.looks.get((sight.record.name, sight.name), 0.0)
     return look if look - sight.now <= LOOK_AT_MOST else 0.0
+
+
+def _linger_of(sight: Sight) -> str:
+    return POD_LINGER if sight.by_pods else LINGER
 
 
 def _content(desk: Desk, sight: Sight, candidate: Candidate | None, marked: Marked | None) -> Wanted | None:

@@ -49,6 +49,8 @@ class PolicyTally(Struct, frozen=True):
     """At most a few, for messages."""
     namespaces: frozenset[NamespaceName] = frozenset()
     """Where the policy wants a target."""
+    refused: str = ""
+    """Why it is not known where else the policy wants one: the pods that it asks for may not be watched there."""
 
 
 class Contact(Struct, frozen=True):

@@ -1,6 +1,6 @@
-"""What a policy selects, as values: globs, label selectors, annotation selectors, clusters, namespaces.
+"""What a policy selects, as values: globs, label selectors, annotation selectors, clusters, namespaces, pods.
 
-Built by ``policy_parse`` from a manifest, read by ``matching``. A value here is valid by construction.
+Built by ``policy_parse`` from a manifest, read by ``matching`` and ``choosing``. A value here is valid by construction.
 """
 
 import enum
@@ -46,3 +46,29 @@ class NamespaceSelection(Struct, frozen=True):
     labels: tuple[Selector, ...] = ()
     annotations: tuple[Selector, ...] = ()
     exclude: tuple[str, ...] = ()
+
+
+class PodField(enum.Enum):
+    """What of a pod a selector looks at; also the name of the list that it stands in."""
+
+    LABELS = "labels"
+    ANNOTATIONS = "annotations"
+
+
+class PodRule(Struct, frozen=True, cache_hash=True):
+    """A pod that matches selects its namespace."""
+
+    field: PodField
+    selector: Selector
+
+
+class PodSelection(Struct, frozen=True):
+    """Namespaces by the pods in them: any rule will do. Label rules come first, each list in its order."""
+
+    rules: tuple[PodRule, ...] = ()
+
+    @staticmethod
+    def of(*, labels: tuple[Selector, ...] = (), annotations: tuple[Selector, ...] = ()) -> "PodSelection":
+        """Make one of two lists of selectors."""
+        by_label = tuple(PodRule(PodField.LABELS, selector) for selector in labels)
+        return PodSelection((*by_label, *(PodRule(PodField.ANNOTATIONS, selector) for selector in annotations)))

@@ -7,7 +7,14 @@ of any length and character. Every field under a selection must be known, for a 
 from collections.abc import Callable, Mapping
 
 from imps_multi.model.fields import Fields, did_you_mean, join, kind_of, shown
-from imps_multi.model.selection import ClusterSelection, NamespaceSelection, Operator, Requirement, Selector
+from imps_multi.model.selection import (
+    ClusterSelection,
+    NamespaceSelection,
+    Operator,
+    PodSelection,
+    Requirement,
+    Selector,
+)
 from imps_multi.model.validity import annotation_key_problem, label_key_problem, label_value_problem
 
 _Check = Callable[[str], str | None]
@@ -41,6 +48,16 @@ def namespace_selection(fields: Fields, value: object, path: str) -> NamespaceSe
         labels=label_selectors(fields, content.get("labels"), f"{path}.labels"),
         annotations=annotation_selectors(fields, content.get("annotations"), f"{path}.annotations"),
         exclude=fields.texts(content.get("exclude"), f"{path}.exclude"),
+    )
+
+
+def pod_selection(fields: Fields, value: object, path: str) -> PodSelection:
+    """Read ``target.namespacesWithPods``; absent selects nothing, as in IMPS."""
+    content = fields.mapping(value, path)
+    fields.known_only(content, path, ("labels", "annotations"))
+    return PodSelection.of(
+        labels=label_selectors(fields, content.get("labels"), f"{path}.labels"),
+        annotations=annotation_selectors(fields, content.get("annotations"), f"{path}.annotations"),
     )
 
 

@@ -44,6 +44,8 @@ class Line(Struct, frozen=True):
     """The earliest expiry of what lies there, as far as it is known."""
     there: bool = False
     """Whether a Secret lies there that is this policy's by its marks: what the brake counts its wishes against."""
+    by_pods: bool = False
+    """Nothing but pods selects the namespace, or did when it was selected last: it lingers longer."""
 
 
 class Create(Struct, frozen=True):

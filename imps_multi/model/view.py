@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, structs
 
+from imps_multi.model.choosing import NO_PODS, PodsThere, chosen, only_pods_could
 from imps_multi.model.fleet import ClusterSettings
-from imps_multi.model.matching import cluster_selected, namespace_selected
+from imps_multi.model.matching import cluster_selected
 from imps_multi.model.names import IGNORE_ANNOTATION, ClusterName, HubId, PolicyName, SecretName
 from imps_multi.model.observed import NamespaceRecord
 from imps_multi.model.policy import Policy
+from imps_multi.model.selection import PodRule
 from imps_multi.model.world import Resolved, Standing, World
 
 
@@ -36,24 +38,34 @@ class Candidate(Struct, frozen=True):
         """Whether targets may be created and taken away for it."""
         return self.resolved.standing is Standing.VALID and not self.resolved.policy.suspend
 
-    def selects(self, record: NamespaceRecord) -> bool:
+    def selects(self, record: NamespaceRecord, pods: PodsThere = NO_PODS) -> bool:
         """Say whether the policy asks for a target in this namespace."""
-        return (
-            self.reaches
-            and self.resolved.standing is not Standing.DELETED
-            and namespace_selected(self.policy.namespaces, record)
-        )
+        return self._choice(record, pods) is True
 
-    def excludes(self, record: NamespaceRecord) -> bool:
+    def undecided(self, record: NamespaceRecord, pods: PodsThere = NO_PODS) -> bool:
+        """Say whether pods that are not known yet might ask for a target in this namespace: what is there stays."""
+        return self._choice(record, pods) is None
+
+    def selects_by_pods(self, record: NamespaceRecord) -> bool:
+        """Say whether only pods can make the policy ask for a target in this namespace."""
+        return only_pods_could(self.policy, record)
+
+    def excludes(self, record: NamespaceRecord, pods: PodsThere = NO_PODS) -> bool:
         """Say whether only ``exclude``, or the namespace's own ignore annotation, keeps the policy out of it."""
         selection = self.policy.namespaces
         ignored = any(key == IGNORE_ANNOTATION for key, _ in record.annotations)
-        if not self.reaches or not (selection.exclude or ignored) or self.selects(record):
+        if not self.reaches or not (selection.exclude or ignored) or self.selects(record, pods):
             return False
         open_record = structs.replace(
             record, annotations=tuple(p for p in record.annotations if p[0] != IGNORE_ANNOTATION)
         )
-        return namespace_selected(structs.replace(selection, exclude=()), open_record)
+        open_policy = structs.replace(self.policy, namespaces=structs.replace(selection, exclude=()))
+        return chosen(open_policy, open_record, pods) is True
+
+    def _choice(self, record: NamespaceRecord, pods: PodsThere) -> bool | None:
+        if not self.reaches or self.resolved.standing is Standing.DELETED:
+            return False
+        return chosen(self.policy, record, pods)
 
 
 class View(Struct, frozen=True):
@@ -73,6 +85,8 @@ class View(Struct, frozen=True):
     """Everything of ours is to go from this cluster."""
     excluding: tuple[Candidate, ...] = ()
     """Those that keep out of namespaces that they would select otherwise."""
+    pod_rules: frozenset[PodRule] = frozenset()
+    """What has to be known of the pods here."""
 
     @staticmethod
     def empty(cluster: ClusterName, hub: HubId) -> "View":
@@ -90,7 +104,7 @@ class View(Struct, frozen=True):
             hub_empty=False,
         )
 
-    def excluded(self, record: NamespaceRecord) -> frozenset[PolicyName]:
+    def excluded(self, record: NamespaceRecord, pods: PodsThere = NO_PODS) -> frozenset[PolicyName]:
         """Return the policies that only an exclusion keeps out of a namespace."""
         if any(key == IGNORE_ANNOTATION for key, _ in record.annotations):
             asked: Iterable[Candidate] = (one for rivals in self.by_name.values() for one in rivals)
@@ -98,7 +112,7 @@ class View(Struct, frozen=True):
             asked = self.excluding
         else:
             return _NOBODY
-        return frozenset(candidate.policy.name for candidate in asked if candidate.excludes(record))
+        return frozenset(candidate.policy.name for candidate in asked if candidate.excludes(record, pods))
 
 
 def view(world: World, settings: ClusterSettings, *, hub: HubId, previous: Iterable[HubId] = ()) -> View:
@@ -123,6 +137,7 @@ def view(world: World, settings: ClusterSettings, *, hub: HubId, previous: Itera
         hub_empty=world.hub_empty,
         decommission=settings.decommission,
         excluding=tuple(one for rivals in by_name.values() for one in rivals if one.policy.namespaces.exclude),
+        pod_rules=frozenset(rule for rivals in by_name.values() for one in rivals for rule in one.policy.pods.rules),
     )
 
 

@@ -31,6 +31,7 @@ from imps_multi.model.observed import (
     SecretsReplaced,
     WatchEvent,
 )
+from imps_multi.model.pods import PodsAsked
 from imps_multi.ports import (
     AlreadyExists,
     Conflict,
@@ -49,10 +50,12 @@ from imps_multi.ports import (
     Unauthorized,
     Watched,
     WatchNamespaces,
+    WatchPods,
     WatchSecrets,
     Written,
 )
 from tests.actors.fake_objects import Json, Request, Stream, merge, seen, wall_now, without_version
+from tests.actors.fake_pods import FakePods
 
 PROBE_LIMIT = 2.0
 SILENCE = 150.0
@@ -70,6 +73,7 @@ class FakeCluster:
         self.oldest = 0
         self.namespaces: dict[str, NamespaceRecord] = {}
         self.secrets: dict[Where, Json] = {}
+        self.pods = FakePods()
         self.named_by: dict[Where, str] = {}
         self.after_look: Callable[[str, str], None] = lambda _namespace, _name: None
         """Who in a namespace names a Secret."""
@@ -83,7 +87,7 @@ class FakeCluster:
         """Nothing is answered, on new connections or old; what was under way goes on afterwards."""
         self.latency = 0.0
         self.forbidden: set[str] = set()
-        """Secret names that the role does not name: create alone is allowed."""
+        """Secret names that the role does not name: create alone is allowed. ``pods``: they may not be watched."""
         self.losing_answers = 0
         """So many writes are made, and their answers lost."""
         self.write_error: Callable[[str, str], PortError | None] = lambda _namespace, _name: None
@@ -142,6 +146,22 @@ class FakeCluster:
         event = SecretGone(NamespaceName(namespace), SecretName(name), self._next())
         self._tell(WatchSecrets(SecretName(name)), event)
 
+    def run_pod(
+        self,
+        namespace: str,
+        name: str = "pod-1",
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create a pod, or change it (its status, where labels and annotations stay)."""
+        self.pods.put(namespace, name, labels or {}, annotations or {})
+        self._tell_of_pod(namespace, name)
+
+    def end_pod(self, namespace: str, name: str = "pod-1") -> None:
+        """Have a pod finish, or be deleted: a watch of unfinished pods shows both alike."""
+        self.pods.remove(namespace, name)
+        self._tell_of_pod(namespace, name)
+
     # switches
 
     def change(self) -> None:
@@ -198,6 +218,10 @@ class FakeCluster:
         self.change()
 
     # what tests look at
+
+    def watched_pods(self) -> list[PodsAsked]:
+        """Return for which rules pods are watched at this moment."""
+        return [one.watched.asked for one in self.streams if isinstance(one.watched, WatchPods)]
 
     @property
     def writes(self) -> list[Request]:
@@ -272,6 +296,8 @@ class FakeCluster:
         """Return everything of a kind."""
         if isinstance(watched, WatchNamespaces):
             return NamespacesReplaced(tuple(self.namespaces.values()), self.version)
+        if isinstance(watched, WatchPods):
+            return self.pods.picture(watched.asked, self.version)
         found = tuple(
             (NamespaceName(space), seen(secret))
             for (space, name), secret in self.secrets.items()
@@ -316,11 +342,13 @@ class FakeCluster:
 
     def check_watch(self, watched: Watched) -> None:
         """Refuse what the role does not name."""
-        name = watched.name if isinstance(watched, WatchSecrets) else "namespaces"
+        name = name_of(watched)
         if (error := self.watch_error(name)) is not None:
             raise error
         if isinstance(watched, WatchSecrets):
             self._check_name(watched.name)
+        if isinstance(watched, WatchPods) and "pods" in self.forbidden:
+            raise Forbidden("pods is forbidden")
 
     def _checked(self, namespace: str, name: str, body: Json) -> Json:
         self._check_name(name)
@@ -359,6 +387,14 @@ class FakeCluster:
         )
         self._tell(WatchNamespaces(), NamespaceSeen(live))
 
+    def _tell_of_pod(self, namespace: str, name: str) -> None:
+        """Tell every watch what it would see; the history keeps it for those that were open once."""
+        version = self._next()
+        known = {watched for _, watched, _ in self._history} | {stream.watched for stream in self.streams}
+        for watched in known:
+            if isinstance(watched, WatchPods):
+                self._tell(watched, self.pods.event(watched.asked, namespace, name, version))
+
     def _tell(self, watched: Watched, event: WatchEvent) -> None:
         self._history.append((self.version, watched, event))
         for stream in self.streams:
@@ -373,6 +409,17 @@ class FakeCluster:
     def _new_uid(self) -> str:
         self._uids += 1
         return f"{self.uid}-{self._uids}"
+
+
+def name_of(watched: Watched) -> str:
+    """Name what is watched."""
+    match watched:
+        case WatchSecrets(name=name):
+            return name
+        case WatchPods():
+            return "pods"
+        case WatchNamespaces():
+            return "namespaces"
 
 
 class FakeClient:
@@ -404,7 +451,7 @@ class FakeClient:
 
     async def watch(self, watched: Watched, resume: Resume | None, emit: Callable[[WatchEvent], None]) -> Resume | None:
         """Run one stream."""
-        name = watched.name if isinstance(watched, WatchSecrets) else "namespaces"
+        name = name_of(watched)
         cluster = self._cluster
         with self._request("watch" if resume else "list", name=name):
             await cluster.answer(self._limit)

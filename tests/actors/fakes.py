@@ -296,7 +296,7 @@ class RecordingSignals:
 
 
 def policy(name: str = "team", **given: Any) -> HubObject:
-    """Make a policy: ``sources``, ``clusters``, ``namespaces``, ``secret``, ``labels``, ``annotations``, ``spec``."""
+    """Make a policy: ``sources``, ``clusters``, ``namespaces``, ``pods``, ``secret``, ``labels``, … ``spec``."""
     spec = {
         "registry": {
             "credentials": [{"name": source, "namespace": SPACE} for source in given.get("sources", ("static",))]
@@ -304,6 +304,7 @@ def policy(name: str = "team", **given: Any) -> HubObject:
         "target": {
             "clusters": given.get("clusters", {"names": ["*"]}),
             "namespaces": given.get("namespaces", {"names": ["team-*"]}),
+            "namespacesWithPods": given.get("pods", {}),
             "secret": {"name": given.get("secret", "pull"), "labels": given.get("labels", {})},
         },
         **given.get("spec", {}),

@@ -75,3 +75,27 @@ async def test_a_cluster_that_is_down_is_said_to_be_so(stage: Stage) -> None:
     found = await ask(stage, "a", "team-0000")
     assert isinstance(found, Explanation)
     assert found.unreachable.startswith("Unreachable: ")
+
+
+async def test_a_namespace_that_is_selected_by_its_pods_names_one(stage: Stage) -> None:
+    pods = {"labels": [{"matchLabels": {"app": "web"}}]}
+    stage.hub.put(policy(namespaces={}, pods=pods))
+    cluster = stage.cluster("a", *spaces(2))
+    cluster.run_pod("team-0000", "web-1", {"app": "web"})
+    found = await ask(stage, "a", "team-0000")
+    assert isinstance(found, Explanation)
+    (answer,) = found.policies
+    assert answer.selected
+    assert answer.why.startswith("selected by namespacesWithPods.labels[0] (app=web): pod web-1 matches; cluster by ")
+
+
+async def test_pods_that_may_not_be_listed_leave_it_unknown(stage: Stage) -> None:
+    stage.hub.put(policy(namespaces={}, pods={"labels": [{}]}))
+    stage.cluster("a", *spaces(1)).forbidden.add("pods")
+    found = await ask(stage, "a", "team-0000")
+    assert isinstance(found, Explanation)
+    (answer,) = found.policies
+    assert not answer.selected
+    assert answer.why.startswith(
+        "not known: the pods for namespacesWithPods.labels[0] (everything) could not be listed"
+    )

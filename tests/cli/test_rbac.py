@@ -68,8 +68,8 @@ def test_the_role_grants_secrets_by_name_and_nothing_more_than_is_used() -> None
     role = manifests("--secret-name", "pull", "--secret-name", "other")["ClusterRole"]
     assert role["rules"] == [
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "watch"]},
-        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
-        {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["get", "list"]},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
+        {"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["list"]},
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
         {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["other", "pull"], "verbs": ALL},
     ]

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 
+from imps_multi.model.choosing import NO_PODS, PodsThere
 from imps_multi.model.credential import Bounds, Entry, SourceKind, SourceState
 from imps_multi.model.dockerconfig import basic_entry
 from imps_multi.model.fleet import ClusterSettings
@@ -11,7 +12,7 @@ from imps_multi.model.names import ClusterName, HubId, NamespaceName, PolicyName
 from imps_multi.model.observed import NamespaceRecord
 from imps_multi.model.plan import Planner
 from imps_multi.model.policy import ConflictPolicy, DeletionPolicy, Policy, SourceRef, TargetSecret
-from imps_multi.model.selection import ClusterSelection, NamespaceSelection
+from imps_multi.model.selection import ClusterSelection, NamespaceSelection, PodRule, PodSelection
 from imps_multi.model.target_plan import Line, TargetPlan, Wish
 from imps_multi.model.view import View, view
 from imps_multi.model.wanted import WantedCache
@@ -68,6 +69,7 @@ def policy(
     created: float | None = None,
     clusters: ClusterSelection | None = EVERYWHERE,
     conflict: ConflictPolicy = ConflictPolicy.FAIL,
+    pods: Iterable[PodRule] = (),
 ) -> Policy:
     """Make a policy that selects every cluster and the namespaces team-*."""
     return Policy(
@@ -83,6 +85,7 @@ def policy(
         deletion_policy=deletion,
         suspend=suspend,
         created=created,
+        pods=PodSelection(tuple(pods)),
     )
 
 
@@ -155,7 +158,11 @@ class Bench:
         previous: Iterable[str] = (),
         now: float = NOW,
         secret: str = "pull",
+        pods: PodsThere = NO_PODS,
     ) -> None:
+        self.pods = pods
+        self.said: tuple[Line, ...] = ()
+        """What was last said of the target."""
         self.name = SecretName(secret)
         self.view = seen_from(there if isinstance(there, World) else world(there), previous=previous)
         self.cache = WantedCache(HUB)
@@ -168,7 +175,15 @@ class Bench:
 
     def plan(self, *, now: float | None = None) -> TargetPlan | None:
         """Plan the target."""
-        planner = Planner(self.view, self.cache, self.remembered, self.gate, self.adopted)
+        planner = Planner(
+            self.view,
+            self.cache,
+            self.remembered,
+            self.gate,
+            self.adopted,
+            pods=self.pods,
+            last_said=lambda _: self.said,
+        )
         return planner.plan(self.record, self.name, observe(self.found), now=self.now if now is None else now)
 
     def needed(self, *, now: float | None = None) -> TargetPlan:

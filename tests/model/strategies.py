@@ -15,8 +15,19 @@ from imps_multi.model.credential import Bounds, SourceKind, SourceState
 from imps_multi.model.gate import Gate
 from imps_multi.model.names import NamespaceName, PolicyName, RegistryKey, SecretName
 from imps_multi.model.observed import NamespaceRecord
+from imps_multi.model.pods import PodsReplaced
+from imps_multi.model.pods_fold import Pods
 from imps_multi.model.policy import ConflictPolicy, DeletionPolicy, Policy, TargetSecret
-from imps_multi.model.selection import ClusterSelection, NamespaceSelection
+from imps_multi.model.selection import (
+    ClusterSelection,
+    NamespaceSelection,
+    Operator,
+    PodField,
+    PodRule,
+    PodSelection,
+    Requirement,
+    Selector,
+)
 from imps_multi.model.target_plan import Wish
 from imps_multi.model.world import Resolved, Retained, Standing, World
 from tests.model.objects import Object, carry_out, made, metadata_of
@@ -37,6 +48,11 @@ OUR_ANNOTATIONS = (
 )
 INSTANTS = ("2027-01-15T07:30:00Z", "2027-01-15T08:00:00Z", "2027-01-01T00:00:00Z", "2030-01-01T00:00:00Z", "nonsense")
 LIVES = (None, -HOUR, HOUR, 12 * HOUR)
+
+POD_RULES = tuple(
+    PodRule(field, Selector((Requirement("app", Operator.IN, frozenset({value})),)))
+    for field, value in ((PodField.LABELS, "web"), (PodField.LABELS, "db"), (PodField.ANNOTATIONS, "web"))
+)
 
 dice = st.integers(0, 2**32).map(Random)
 
@@ -85,6 +101,7 @@ def a_policy(die: Random, name: PolicyName) -> Policy:
         deletion_policy=die.choice((DeletionPolicy.WHEN_UNREFERENCED, *DeletionPolicy)),
         suspend=rarely(die, 8),
         created=die.choice((None, 1.0, 2.0)),
+        pods=PodSelection(tuple(die.sample(POD_RULES, die.choice((0, 0, 1, 2))))),
     )
 
 
@@ -224,7 +241,7 @@ def a_bench(die: Random) -> Bench:
     found = a_secret(die, there, record.name, name)
     remembered = {} if found is None or rarely(die, 2) else {str(metadata_of(found)["uid"]): die.choice(POLICY_NAMES)}
     now = NOW + die.choice((0.0, 0.0, 2 * HOUR, 24 * HOUR))
-    bench = Bench(there, record=record, found=found, remembered=remembered, now=now, secret=name)
+    bench = Bench(there, record=record, found=found, remembered=remembered, now=now, secret=name, pods=some_pods(die))
     plan = bench.plan()
     wish = frozenset[Wish]() if plan is None or plan.wish is None else frozenset({plan.wish})
     word = die.choice(("released", "released", "held", "nothing"))
@@ -234,6 +251,16 @@ def a_bench(die: Random) -> Bench:
         held=wish if word == "held" else frozenset(),
     )
     return bench
+
+
+def some_pods(die: Random) -> Pods:
+    """Know of some pods: each rule holds somewhere, nowhere, or is not known."""
+    pods = Pods()
+    pods.ask(frozenset(POD_RULES[:2]))
+    for asked in sorted(pods.watches, key=lambda one: POD_RULES.index(one.rules[0])):
+        if not rarely(die, 3):
+            pods.apply(PodsReplaced(asked, tuple((space, "pod-1", 1) for space in NAMESPACES if die.random() < 0.5), 1))
+    return pods
 
 
 benches = dice.map(a_bench)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from msgspec import structs
 
 from imps_multi.model.book import Book, Due, Failure
+from imps_multi.model.choosing import rules_matched
 from imps_multi.model.names import NamespaceName, PolicyName, SecretName, Uid
 from imps_multi.model.observed import (
     NamespaceGone,
@@ -18,6 +19,7 @@ from imps_multi.model.observed import (
     SeenSecret,
     WatchEvent,
 )
+from imps_multi.model.pods import PodGone, PodSeen, PodsReplaced
 from imps_multi.model.target_plan import Create, Delete, Line, TargetPlan, Wish
 from imps_multi.model.view import View
 from imps_multi.model.wanted import WantedCache
@@ -38,6 +40,7 @@ class Cluster:
         self.spaces: dict[NamespaceName, NamespaceRecord] = {}
         self.secrets: dict[tuple[NamespaceName, SecretName], Object] = {}
         self.told: list[WatchEvent] = []
+        self.pods: dict[tuple[NamespaceName, str], dict[str, str]] = {}
         self.due: set[NamespaceName] = set()
         self.world = a_world(die)
         self.released: frozenset[Wish] = frozenset()
@@ -58,7 +61,8 @@ class Cluster:
         """Let one thing happen."""
         often = (self.edit, self.work, self.work, self.deliver, self.deliver)
         now_and_then = (self.take_away, self.namespace_changes, self.new_world, self.judge, self.lose_contact)
-        self.die.choice((*often, *often, *now_and_then, self.complete))()
+        pods = (self.pod_changes, self.list_pods, self.list_pods)
+        self.die.choice((*often, *often, *now_and_then, self.complete, *pods))()
 
     # what happens in the cluster
 
@@ -115,6 +119,33 @@ class Cluster:
             self.told.append(NamespaceGone(name, self.next_version()))
         else:
             self.set_space(a_namespace(self.die, name))
+
+    def pod_changes(self) -> None:
+        """Let a pod come, go or change; every watch that was listed tells of it at once."""
+        key, version = (self.die.choice(NAMESPACES), self.die.choice(("pod-1", "pod-2"))), self.next_version()
+        if key in self.pods and self.die.random() < 0.5:
+            del self.pods[key]
+        else:
+            self.pods[key] = {"app": self.die.choice(("web", "db", "other"))}
+        for asked in list(self.book.pods.watches):
+            matches = rules_matched(asked, self.pods.get(key, {}), self.pods.get(key, {}))
+            seen = PodSeen(asked, *key, matches, version) if matches else PodGone(asked, *key, version)
+            self.enqueue(self.book.see(seen, now=NOW))
+
+    def list_pods(self) -> None:
+        """List the pods of one watch."""
+        watches = sorted(self.book.pods.watches.items(), key=lambda item: item[1])
+        if not watches:
+            return
+        asked = self.die.choice(watches)[0]
+        if self.die.random() < 0.1:
+            self.look(self.book.forbid_pods(asked, "pods is forbidden"))
+        else:
+            found = ((*key, rules_matched(asked, pod, pod)) for key, pod in self.pods.items())
+            self.enqueue(
+                self.book.see(PodsReplaced(asked, tuple(one for one in found if one[2]), self.version), now=NOW)
+            )
+        self.settle_picture()
 
     # what the actor does
 
@@ -228,6 +259,7 @@ class Cluster:
         """Write a book from what this one knows."""
         book = Book(CLUSTER, View.empty(CLUSTER, HUB), self.cache)
         book.drop_names(frozenset(SECRET_NAMES))
+        book.observed.pods = self.book.pods
         book.adopt(self.book.view)
         book.remembered.update(self.book.remembered)
         known = self.book.observed
@@ -256,6 +288,8 @@ def said(book: Book) -> dict[str, object]:
 
 
 def plain(line: Line) -> Line:
+    """Leave out what depends on the past: how often something was changed, and what had selected it."""
+    line = line if line.desired else structs.replace(line, by_pods=False)
     return structs.replace(line, reason="", message="") if line.reason == "Contested" else line
 
 

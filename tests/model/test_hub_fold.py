@@ -205,6 +205,7 @@ def test_a_stored_policy_of_every_kind_reads_back() -> None:
     content["spec"]["target"] |= {
         "clusters": {"exclude": ["x"]},
         "namespaces": {"labels": [{"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["b", "c"]}]}]},
+        "namespacesWithPods": {"labels": [{}], "annotations": [{"matchAnnotations": {"a": "b"}}]},
         "secret": {"name": "s", "labels": {"a": "b"}, "annotations": {"c": "d"}},
     }
     parsed = parse_policy(content)

@@ -13,11 +13,11 @@ from imps_multi.model.observed import (
     NamespaceRecord,
     NamespaceSeen,
     NamespacesReplaced,
+    ObjectEvent,
     SecretGone,
     SecretSeen,
     SecretsReplaced,
     SeenSecret,
-    WatchEvent,
 )
 from imps_multi.model.observed_fold import Observed
 from tests.model.strategies import dice
@@ -42,7 +42,7 @@ def seen(version: int, content: bytes = b"x", space: NamespaceName = A) -> Secre
     return SecretSeen(space, PULL, secret(version, content))
 
 
-def fold(*events: WatchEvent) -> Observed:
+def fold(*events: ObjectEvent) -> Observed:
     observed = Observed()
     for event in events:
         observed.apply(event)
@@ -82,7 +82,7 @@ def picture(observed: Observed) -> tuple[object, ...]:
         ([seen(12), SecretGone(A, PULL, 13), SecretsReplaced(PULL, (), 4, reset=True), seen(5, b"new")], b"new"),
     ],
 )
-def test_of_a_secret_the_newest_look_counts(events: list[WatchEvent], content: bytes | None) -> None:
+def test_of_a_secret_the_newest_look_counts(events: list[ObjectEvent], content: bytes | None) -> None:
     known = fold(*events).secret(PULL, A)
     assert content == (None if known is None else known.content)
 
@@ -99,7 +99,7 @@ def test_of_a_secret_the_newest_look_counts(events: list[WatchEvent], content: b
         ([NamespaceSeen(record(version=12)), NamespacesReplaced((record(version=3, team="back"),), 4)], "back"),
     ],
 )
-def test_of_a_namespace_the_newest_look_counts(events: list[WatchEvent], team: str | None) -> None:
+def test_of_a_namespace_the_newest_look_counts(events: list[ObjectEvent], team: str | None) -> None:
     known = fold(*events).namespaces.get(A)
     assert team == (None if known is None else dict(known.labels).get("team", ""))
 
@@ -185,7 +185,7 @@ def test_a_forgotten_name_leaves_nothing() -> None:
     ],
     ids=repr,
 )
-def test_only_what_changed_is_touched(event: WatchEvent, touched: set[NamespaceName]) -> None:
+def test_only_what_changed_is_touched(event: ObjectEvent, touched: set[NamespaceName]) -> None:
     observed = fold(
         NamespacesReplaced((record("a", 5), record("b", 5)), 5), SecretsReplaced(PULL, ((A, secret(5)),), 5)
     )
@@ -212,7 +212,7 @@ class History:
         self.version = 1
         self.spaces: dict[NamespaceName, NamespaceRecord] = {}
         self.secrets: dict[NamespaceName, SeenSecret] = {}
-        self.told: list[WatchEvent] = []
+        self.told: list[ObjectEvent] = []
 
     def step(self, die: Random) -> None:
         self.version += die.choice((1, 1, 3))
@@ -231,7 +231,7 @@ class History:
                 self.secrets[name] = secret(self.version, die.choice((b"1", b"2")), mark=die.choice(("", "m")))
                 self.told.append(SecretSeen(name, PULL, self.secrets[name]))
 
-    def listed(self) -> tuple[WatchEvent, WatchEvent]:
+    def listed(self) -> tuple[ObjectEvent, ObjectEvent]:
         """Return the two lists as of now."""
         return (
             NamespacesReplaced(tuple(self.spaces.values()), self.version),
@@ -239,12 +239,12 @@ class History:
         )
 
 
-def retold(die: Random) -> tuple[History, list[WatchEvent]]:
+def retold(die: Random) -> tuple[History, list[ObjectEvent]]:
     """Tell a history with lists in between, events doubled and lost before lists, and late ones repeated."""
     history, replay = History(), History()
     for _ in range(die.randrange(1, 12)):
         history.step(die)
-    events: list[WatchEvent] = []
+    events: list[ObjectEvent] = []
     lists_at = {die.randrange(len(history.told) + 1) for _ in range(2)}
     for index, event in enumerate(history.told):
         replay_one(replay, event)
@@ -256,7 +256,7 @@ def retold(die: Random) -> tuple[History, list[WatchEvent]]:
     return history, events
 
 
-def replay_one(replay: History, event: WatchEvent) -> None:
+def replay_one(replay: History, event: ObjectEvent) -> None:
     match event:
         case NamespaceSeen(record=one):
             replay.spaces[one.name] = one
@@ -276,14 +276,14 @@ def replay_one(replay: History, event: WatchEvent) -> None:
 
 @settings(max_examples=400)
 @given(dice.map(retold))
-def test_a_relist_equals_any_telling_of_the_events(told: tuple[History, Iterable[WatchEvent]]) -> None:
+def test_a_relist_equals_any_telling_of_the_events(told: tuple[History, Iterable[ObjectEvent]]) -> None:
     history, events = told
     assert picture(fold(*events)) == picture(fold(*history.listed()))
 
 
 @settings(max_examples=400)
 @given(dice.map(retold))
-def test_whatever_changes_is_touched_and_what_does_not_is_not(told: tuple[History, Iterable[WatchEvent]]) -> None:
+def test_whatever_changes_is_touched_and_what_does_not_is_not(told: tuple[History, Iterable[ObjectEvent]]) -> None:
     observed = fold(NamespacesReplaced((), 0), SecretsReplaced(PULL, (), 0))
     for event in told[1]:
         before = without_versions(observed)

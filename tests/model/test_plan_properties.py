@@ -115,6 +115,7 @@ def test_a_delete_is_allowed_by_everything_that_must_allow_it(bench: Bench) -> N
     assert not wanted_by_anybody(bench)
     assert candidate is None or candidate.resolved.standing is not Standing.INVALID
     assert candidate is None or not candidate.suspended
+    assert candidate is None or not candidate.undecided(bench.record, bench.pods)
     if not plan.write.check and how(bench, candidate) is not DeletionPolicy.IMMEDIATE:
         assert since is not None
         assert bench.now >= since + 7 * 86400
@@ -126,7 +127,7 @@ def test_a_delete_is_allowed_by_everything_that_must_allow_it(bench: Bench) -> N
 
 def wanted_by_anybody(bench: Bench) -> bool:
     able = (one for one in bench.view.by_name.get(bench.name, ()) if one.able)
-    return any(one.selects(bench.record) for one in able)
+    return any(one.selects(bench.record, bench.pods) for one in able)
 
 
 def how(bench: Bench, candidate: Candidate | None) -> DeletionPolicy:
@@ -147,7 +148,7 @@ def test_nothing_is_written_for_a_suspended_policy_and_nothing_created_for_an_in
     if isinstance(plan.write, Create):
         creator = bench.view.policies[plan.policy or PolicyName("")]
         assert creator.able
-        assert creator.selects(bench.record)
+        assert creator.selects(bench.record, bench.pods)
 
 
 @thorough
@@ -239,10 +240,11 @@ def test_each_policy_has_one_line_and_only_wanted_targets_are_desired(bench: Ben
     assert len({line.policy for line in plan.lines}) == len(plan.lines) > 0
     for line in plan.lines:
         candidate = bench.view.policies.get(line.policy)
-        selected = (
-            candidate is not None and candidate.policy.secret.name == bench.name and candidate.selects(bench.record)
-        )
-        assert line.desired is selected
+        mine = candidate if candidate is not None and candidate.policy.secret.name == bench.name else None
+        if mine is None or not mine.undecided(bench.record, bench.pods):
+            assert line.desired is (mine is not None and mine.selects(bench.record, bench.pods))
+        else:
+            assert line.there
     assert (
         sum(line.there for line in plan.lines) == isinstance(whose(bench), Ours)
         or plan.lines[0].state is State.CONFLICT

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from imps_multi.model.names import NamespaceName, PolicyName, SecretName
 from imps_multi.model.policy import DeletionPolicy, InvalidPolicy, Policy, SourceRef
 from imps_multi.model.policy_parse import content_generation, parse_policy, with_default_clusters
-from imps_multi.model.selection import ClusterSelection, NamespaceSelection, Operator, Requirement, Selector
+from imps_multi.model.selection import (
+    ClusterSelection,
+    NamespaceSelection,
+    Operator,
+    PodField,
+    PodRule,
+    PodSelection,
+    Requirement,
+    Selector,
+)
 
 Manifest = dict[str, Any]
 
@@ -73,6 +82,21 @@ def test_the_manifest_of_the_imps_readme_is_accepted() -> None:
 def test_a_target_without_any_selection_selects_no_namespace() -> None:
     assert valid(manifest()).namespaces == NamespaceSelection()
     assert valid(manifest(namespaces=None, namespacesWithPods={"labels": []})).namespaces == NamespaceSelection()
+
+
+def test_pods_are_selected_by_label_and_by_annotation() -> None:
+    value = "https://example.com/ä:" * 20
+    pods = {
+        "labels": [{"matchLabels": {"app": "web"}}, {}],
+        "annotations": [{"matchExpressions": [{"key": "note", "operator": "In", "values": [value]}]}],
+    }
+    assert valid(manifest(namespacesWithPods=pods)).pods.rules == (
+        PodRule(PodField.LABELS, Selector((Requirement("app", Operator.IN, frozenset({"web"})),))),
+        PodRule(PodField.LABELS, Selector()),
+        PodRule(PodField.ANNOTATIONS, Selector((Requirement("note", Operator.IN, frozenset({value})),))),
+    )
+    assert valid(manifest(namespacesWithPods={"labels": []})).pods == PodSelection()
+    assert valid(manifest(namespacesWithPods=None)).pods == PodSelection()
 
 
 def test_an_empty_selector_has_no_term() -> None:
@@ -168,9 +192,22 @@ def _with(value: object, *path: str | int) -> Callable[[Manifest], None]:
         (_with({}, "spec", "namespaces"), "spec.namespaces", "belongs under spec.target"),
         (_with({}, "spec", "target", "namespacez"), "spec.target.namespacez", "(did you mean namespaces?)"),
         (
-            _with({"labels": [{}]}, "spec", "target", "namespacesWithPods"),
-            "spec.target.namespacesWithPods",
-            "is not supported by this version",
+            _with({"names": ["a"]}, "spec", "target", "namespacesWithPods"),
+            "spec.target.namespacesWithPods.names",
+            "unknown field",
+        ),
+        (
+            _with(
+                {"labels": [{"matchExpressions": [{"key": "a", "operator": "exists"}]}]},
+                *("spec", "target", "namespacesWithPods"),
+            ),
+            "spec.target.namespacesWithPods.labels[0].matchExpressions[0].operator",
+            "(did you mean Exists?)",
+        ),
+        (
+            _with({"labels": [{"matchLabels": {"a": "b/c"}}]}, "spec", "target", "namespacesWithPods"),
+            "spec.target.namespacesWithPods.labels[0].matchLabels.a",
+            "is not valid",
         ),
         (
             _with({"imps-multi.io/hub": "x"}, "spec", "target", "secret", "labels"),

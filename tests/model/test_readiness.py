@@ -134,6 +134,9 @@ ROWS = [
             (Phase.QUARANTINED, "InternalError"),
         )
     ),
+    pytest.param(
+        resolved(), around(report(tally=tally(refused="no pods"))), "False", "PartiallySynced", 1, id="pods forbidden"
+    ),
     pytest.param(resolved(), around(report(), held=(held_set(),)), "False", "DeletionHeld", 1, id="held"),
     pytest.param(
         resolved(), around(report(), held=(held_set(""),)), "False", "DeletionHeld", 1, id="held by the fleet's limit"
@@ -249,6 +252,13 @@ def test_messages_name_cluster_namespace_and_cause() -> None:
     assert "a/x: quota exceeded" in status.reason
     away = policy_status(resolved(), around(AWAY), None)
     assert "b: Unreachable: why b" in away.reason
+
+
+def test_a_cluster_in_which_pods_may_not_be_watched_is_forbidden_for_that_policy() -> None:
+    found = policy_status(resolved(), around(report(tally=tally(refused="pods is forbidden"))), None)
+    assert found.conditions[0].message == "a: Forbidden: pods is forbidden"
+    (cluster,) = found.clusters
+    assert (cluster.reason, cluster.message) == ("Forbidden", "pods is forbidden")
 
 
 def test_a_cluster_pattern_that_matches_nothing_is_said_with_the_nearest_name() -> None:
