@@ -5,6 +5,7 @@ Builds everything and runs nothing; ``commands`` runs it.
 
 import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,7 +19,9 @@ from imps_multi.config.fleet import safety
 from imps_multi.config.load import Loaded
 from imps_multi.config.model import Configuration
 from imps_multi.config.state import state_root
+from imps_multi.hubs.overlay import OverlaidHub
 from imps_multi.kube.shared import Shared
+from imps_multi.model.hub import HubObject
 from imps_multi.model.matching import glob_match
 from imps_multi.model.names import HubId, PolicyName, SecretName
 from imps_multi.model.policy import SourceRef
@@ -40,10 +43,18 @@ log = structlog.get_logger()
 class Assembly:
     """Everything that one run of the service consists of."""
 
-    def __init__(self, loaded: Loaded, *, observe: bool, read_only: bool, audit: str | None = None) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        *,
+        observe: bool,
+        read_only: bool,
+        audit: str | None = None,
+        changed: Sequence[HubObject] = (),
+    ) -> None:
         """``observe`` writes and mints nothing; ``read_only`` leaves the state store as it is.
 
-        ``audit``: where to, if not as configured.
+        ``audit``: where to, if not as configured. ``changed``: objects to see in the hub in place of those there.
         """
         configuration = loaded.configuration
         self.loaded = loaded
@@ -62,7 +73,7 @@ class Assembly:
         self.ports = Ports(
             hub_id=hub_id,
             previous_hubs=tuple(HubId(one) for one in configuration.hub.previous_ids),
-            hub=parts.hub,
+            hub=OverlaidHub(parts.hub, changed) if changed else parts.hub,
             store=parts.store,
             provider=providers.provider_for,
             documented_life=providers.documented_life,

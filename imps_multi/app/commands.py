@@ -1,4 +1,4 @@
-"""What the commands run: the service for as long as it is wanted, one pass, or a plan.
+"""What ``run`` runs: the service for as long as it is wanted, or one pass.
 
 Each returns an exit code: 0 fine, 1 something that was reached is wrong, 2 it cannot start, 3 something could not be
 reached. Talks on stderr.
@@ -14,13 +14,10 @@ from typing import TypeVar
 import anyio
 import structlog
 
-from imps_multi.actors.service import Service
 from imps_multi.app.assembly import Assembly
-from imps_multi.app.explaining import Unknown, explained, known_cluster
 from imps_multi.app.garbage import calm_collector, keep_giving_back
 from imps_multi.app.hub_parts import HubUnreachable
 from imps_multi.app.members import everything_wrong
-from imps_multi.app.planning import planned
 from imps_multi.app.reloading import keep_reloading
 from imps_multi.app.requests import handlers, take_up_stored
 from imps_multi.app.settling import wait_settled
@@ -30,9 +27,7 @@ from imps_multi.hubs.control import serve_control
 from imps_multi.hubs.state_directory import StateLock, StateRefused
 from imps_multi.kube.shared import Shared
 from imps_multi.kube.state_secrets import StateUnusable
-from imps_multi.model.explain import Explanation
 from imps_multi.model.names import HubId
-from imps_multi.model.plan_result import PlanResult
 from imps_multi.model.policy_status import exit_code
 from imps_multi.runtime.shutdown import StopSignal, stop_on_signals
 from imps_multi.telemetry.logs import configure_logging
@@ -56,34 +51,6 @@ def run_service(config: Path, *, observe: bool) -> int:
 def run_once(config: Path, *, observe: bool) -> int:
     """Make one pass; return the exit code."""
     return _start(config, lambda loaded: one_pass(loaded, observe=observe), lock=not observe)
-
-
-def plan_once(config: Path) -> PlanResult:
-    """Look at everything once and return what a run would write now.
-
-    Raises:
-        InvalidConfiguration: the configuration cannot be used.
-        HubUnreachable: a hub in a cluster does not answer.
-    """
-    loaded = load_whole(config)
-    configure_logging("console", "error")
-    return run_on_loop(lambda: look(loaded, planned))
-
-
-def explain_once(config: Path, cluster: str, namespace: str) -> Explanation:
-    """Look at everything once and say why a namespace gets what it gets.
-
-    Raises:
-        InvalidConfiguration: the configuration cannot be used.
-        Unknown: there is no such cluster or namespace.
-    """
-    loaded = load_whole(config)
-    known_cluster(loaded, cluster)
-    configure_logging("console", "error")
-    found = run_on_loop(lambda: look(loaded, lambda service: explained(service, cluster, namespace)))
-    if isinstance(found, Unknown):
-        raise found
-    return found
 
 
 async def serve(loaded: Loaded, *, observe: bool, stop: StopSignal | None = None) -> int:
@@ -160,28 +127,6 @@ async def _pass(assembly: Assembly, *, observe: bool) -> int:
     if not status.hub.whole or status.held:  # what is held may be of a policy that is gone
         return FAILED
     return exit_code(view.status for view in status.policies)
-
-
-async def look(loaded: Loaded, take: Callable[[Service], Awaitable[T]]) -> T:
-    """Look at everything once, write nothing, and return what ``take`` makes of the service when it has settled."""
-    assembly = await _assemble(loaded, observe=True)
-    try:
-        await _prepare(assembly, observe=True)
-        return await _looked(assembly, take)
-    finally:
-        await assembly.aclose()
-
-
-async def _looked(assembly: Assembly, take: Callable[[Service], Awaitable[T]]) -> T:
-    service, stop = assembly.service, StopSignal()
-    async with anyio.create_task_group() as outer:
-        outer.start_soon(service.run, stop)
-        await wait_settled(service, stop)
-        result = await take(service)
-        stop.set("it was looked at")
-        await service.ended.wait()
-        outer.cancel_scope.cancel()
-    return result
 
 
 def _start(config: Path, serve_it: Callable[[Loaded], Awaitable[int]], *, lock: bool) -> int:

@@ -6,7 +6,7 @@ from imps_multi.actors.service import Service
 from imps_multi.actors.station import Station
 from imps_multi.model.decommission import NO_TROUBLE
 from imps_multi.model.hub import Place
-from imps_multi.model.plan_result import PlannedWrite, PlanProblem, PlanResult, operation_of
+from imps_multi.model.plan_result import HELD_UNTIL, PlannedPolicy, PlannedWrite, PlanProblem, PlanResult, operation_of
 from imps_multi.model.status import ServiceStatus
 from imps_multi.model.target_plan import Wish
 
@@ -21,6 +21,7 @@ def collect(service: Service) -> PlanResult:
         writes=sorted(writes),
         problems=list(_problems(status)),
         unreachable=[view.name for view in status.clusters if view.state not in ("Up", "Paused")],
+        policies=sorted(PlannedPolicy(view.name, view.status.targets.desired) for view in status.policies),
         targets=sum(view.targets.desired for view in status.clusters),
         in_sync=sum(view.targets.in_sync for view in status.clusters),
     )
@@ -53,7 +54,7 @@ def _held(wish: Wish, held_id: str) -> PlannedWrite:
         secret=wish.secret,
         policy=wish.policy,
         operation="update" if wish.loses else "delete",
-        why=f"{why}; held until {held_id} is approved",
+        why=f"{why}{HELD_UNTIL}{held_id} is approved",
         held=True,
     )
 

@@ -67,7 +67,7 @@ def check(paths: Sequence[Path], environment: Mapping[str, str]) -> Checked:
     for loaded in gathered.configurations:
         _hub(gathered, loaded)
     only = gathered.configurations[0] if len(gathered.configurations) == 1 else None
-    gathered.findings += check_manifests(gathered.manifests, _rules(only))
+    gathered.findings += check_manifests(gathered.manifests, rules_of(only))
     policies = sum(manifest.object.kind == POLICY_KIND for manifest in gathered.manifests)
     return Checked(
         findings=tuple(sorted(set(gathered.findings))),
@@ -220,7 +220,8 @@ def _hub(gathered: _Gathered, loaded: "Loaded") -> None:
         )
 
 
-def _rules(loaded: "Loaded | None") -> Rules:
+def rules_of(loaded: "Loaded | None") -> Rules:
+    """Return what a configuration says about manifests; without one, nothing is forbidden."""
     if loaded is None:
         return Rules()
     configuration = loaded.configuration

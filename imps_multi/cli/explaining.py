@@ -19,6 +19,7 @@ def explain_place(config: Path, place: str, kinds: frozenset[Kind] | None, outpu
     """Explain ``CLUSTER/NAMESPACE``; return the exit code."""
     from imps_multi.app import explain_once
     from imps_multi.app.explaining import Unknown
+    from imps_multi.app.hub_parts import HubUnreachable
     from imps_multi.config.load import InvalidConfiguration
 
     cluster, slash, namespace = place.rpartition("/")
@@ -29,6 +30,8 @@ def explain_place(config: Path, place: str, kinds: frozenset[Kind] | None, outpu
             found = explain_once(config, cluster, namespace)
     except (InvalidConfiguration, Unknown) as error:
         raise fail(str(error)) from error
+    except HubUnreachable as error:
+        raise fail(str(error), UNREACHABLE) from error
     if found.unreachable:
         raise fail(f"cluster {cluster} could not be looked at: {found.unreachable}", UNREACHABLE)
     show(found, output)

@@ -1,8 +1,9 @@
 """``plan``: what a run would write now, and why."""
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ from imps_multi.cli.options import DEFAULT_CONFIG, Config
 from imps_multi.cli.output import Format, Output, fail, print_data, print_table, say
 
 if TYPE_CHECKING:
+    from imps_multi.model.plan_difference import PlanDifference
     from imps_multi.model.plan_result import PlannedWrite, PlanResult
 
 FINE, DIFFERENT, UNREACHABLE = 0, 1, 3
@@ -49,6 +51,16 @@ def plan(
             help="Say of one namespace which rule selects it, what lies there, and what would be written.",
         ),
     ] = None,
+    changed: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--filename",
+            "-f",
+            metavar="CHANGED",
+            help="Show only what these manifests would change in the hub: a file, a directory, or - for stdin.",
+        ),
+    ] = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[CHANGED]...", help="More of them, after -f.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Show what a run would write and delete now, and why.
@@ -57,6 +69,14 @@ def plan(
     The exit code is 1 if anything would change or is wrong, 3 if all is right but a cluster could not be reached.
     """
     kinds = kinds_of(fail_on)
+    if more and not changed:
+        raise typer.BadParameter(f'"{more[0]}" stands alone: write -f before it', param_hint="CHANGED")
+    if changed and explain is not None:
+        raise typer.BadParameter("looks at the hub as it is; leave -f away", param_hint="--explain")
+    if changed:
+        from imps_multi.cli.changing import show_change
+
+        raise typer.Exit(show_change(config, [*changed, *(more or ())], kinds, output))
     if explain is not None:
         from imps_multi.cli.explaining import explain_place
 
@@ -93,15 +113,22 @@ def exit_code(result: "PlanResult", kinds: frozenset[Kind] | None) -> int:
 
     With ``kinds``, only changes of those kinds are a finding.
     """
-    if kinds is None:
-        away = {f"cluster {name}" for name in result.unreachable}
-        found = bool(result.writes) or any(problem.subject not in away for problem in result.problems)
-    else:
-        wanted = frozenset().union(*(OPERATIONS[kind] for kind in kinds))
-        found = any(write.operation in wanted for write in result.writes)
+    found = bool(result.writes) or wrong(result) if kinds is None else of_kinds(result.writes, kinds)
     if found:
         return DIFFERENT
     return UNREACHABLE if result.unreachable else FINE
+
+
+def wrong(result: "PlanResult | PlanDifference") -> bool:
+    """Say whether something that was reached is wrong."""
+    away = {f"cluster {name}" for name in result.unreachable}
+    return any(problem.subject not in away for problem in result.problems)
+
+
+def of_kinds(writes: Iterable["PlannedWrite"], kinds: frozenset[Kind]) -> bool:
+    """Say whether there is a write of these kinds."""
+    wanted = frozenset().union(*(OPERATIONS[kind] for kind in kinds))
+    return any(write.operation in wanted for write in writes)
 
 
 def show(result: "PlanResult", output: Format) -> None:
@@ -109,13 +136,18 @@ def show(result: "PlanResult", output: Format) -> None:
     if output in {Format.JSON, Format.YAML}:
         print_data(result, output)
         return
-    if result.writes and output is Format.WIDE:
-        print_table(EACH, map(_line, result.writes), folding="WHY")
-    elif result.writes:
-        print_table(SUMMED, summed(result.writes), folding="WHY")
+    show_writes(result.writes, output)
     for problem in result.problems:
         say(f"{problem.subject}: {problem.reason}: {problem.message}")
     say(in_short(result))
+
+
+def show_writes(writes: Sequence["PlannedWrite"], output: Format) -> None:
+    """Print writes as a table: summed up, or with a line for each."""
+    if writes and output is Format.WIDE:
+        print_table(EACH, map(_line, writes), folding="WHY")
+    elif writes:
+        print_table(SUMMED, summed(writes), folding="WHY")
 
 
 def summed(writes: Iterable["PlannedWrite"]) -> Iterator[tuple[str, ...]]:
@@ -132,13 +164,18 @@ def summed(writes: Iterable["PlannedWrite"]) -> Iterator[tuple[str, ...]]:
 
 def in_short(result: "PlanResult") -> str:
     """Say in one line what the plan comes to."""
-    counts: dict[str, int] = {}
-    for write in result.writes:
-        key = "held" if write.held else write.operation
-        counts[key] = counts.get(key, 0) + 1
-    changes = ", ".join(f"{count} to {word}" if word != "held" else f"{count} held" for word, count in counts.items())
+    changes = counted(result.writes)
     away = f"; could not look at {', '.join(result.unreachable)}" if result.unreachable else ""
     return f"{result.in_sync} of {result.targets} targets in sync; {changes or 'nothing to do'}{away}"
+
+
+def counted(writes: Iterable["PlannedWrite"]) -> str:
+    """Count writes by their operation, in words; empty where there is none."""
+    counts: dict[str, int] = {}
+    for write in writes:
+        key = "held" if write.held else write.operation
+        counts[key] = counts.get(key, 0) + 1
+    return ", ".join(f"{count} to {word}" if word != "held" else f"{count} held" for word, count in counts.items())
 
 
 @contextmanager

@@ -3,10 +3,15 @@
 Values only; made by app, printed by the ``plan`` command. Holds no credential.
 """
 
+from typing import Final
+
 from msgspec import Struct, field
 
 from imps_multi.model.names import OUR_LABELS, UNWANTED_SINCE_ANNOTATION
 from imps_multi.model.target_plan import Create, Delete, Update, Write
+
+HELD_UNTIL: Final = "; held until "
+"""What follows in ``why`` is the id of the held set."""
 
 
 class PlannedWrite(Struct, frozen=True, rename="camel", order=True):
@@ -29,12 +34,20 @@ class PlanProblem(Struct, frozen=True, rename="camel"):
     message: str
 
 
+class PlannedPolicy(Struct, frozen=True, rename="camel", order=True):
+    """How many targets a policy wants."""
+
+    policy: str
+    targets: int
+
+
 class PlanResult(Struct, frozen=True, rename="camel"):
     """A plan over the fleet. ``unreachable``: the clusters that could not be looked at."""
 
     writes: list[PlannedWrite] = field(default_factory=list)
     problems: list[PlanProblem] = field(default_factory=list)
     unreachable: list[str] = field(default_factory=list)
+    policies: list[PlannedPolicy] = field(default_factory=list)
     targets: int = 0
     in_sync: int = 0
 
