@@ -47,10 +47,10 @@ class Braker:
         """``counted`` says whether every cluster was looked at, or cannot be: an edit's targets are all known then.
 
         ``away``: the clusters that cannot be.
-        ``show`` puts what is held where users find it; into the store if not given.
+        ``show`` puts what is held where users find it, beside the store.
         """
         self._store = store
-        self._show = show or (lambda content: store.save(Section.HELD, SETS, content))
+        self._show = show
         self._on_show: bytes | None = None
         self._safety = safety
         self._world = world
@@ -159,7 +159,9 @@ class Braker:
         if content == self._on_show or (self._on_show is None and not held and not expansions):
             return
         try:
-            await self._show(content)
+            if self._show is not None:
+                await self._show(content)
+            await self._store.save(Section.HELD, SETS, content)
         except PortError as failure:
             log.warning("Held sets could not be shown; it is tried again", message=str(failure))
             return

@@ -25,34 +25,46 @@ from imps_multi.model.world import Standing
 
 
 class Instance(Struct, frozen=True):
-    """Whether an instance runs on the same state; ``who`` says which."""
+    """Whether an instance may run on the same state: ``what`` says so, and ``stop`` how to let us know that none does.
 
-    running: bool = False
-    who: str = ""
+    Both are empty where none runs.
+    """
+
+    what: str = ""
+    stop: str = ""
+
+
+NONE = Instance()
 
 
 @contextmanager
-def no_other(loaded: Loaded) -> Iterator[Instance]:
+def no_other(loaded: Loaded, *, stopped: bool) -> Iterator[Instance]:
     """Keep instances from starting meanwhile, or say that one runs.
+
+    ``stopped``: somebody says that none does, which a hub in a cluster does not show.
 
     Raises:
         StateRefused: the state directory cannot be used.
     """
+    if loaded.configuration.hub.in_a_cluster:
+        yield NONE if stopped else Instance("an instance may be running", "stop it and say --stopped")
+        return
     lock = StateLock(state_root(loaded.configuration))
     try:
         lock.acquire()
     except StateLocked as error:
-        yield Instance(running=True, who="an instance" if error.pid is None else f"the instance {error.pid}")
+        who = "an instance" if error.pid is None else f"the instance {error.pid}"
+        yield Instance(f"{who} is running", "stop it")
         return
     try:
-        yield Instance()
+        yield NONE
     finally:
         lock.release()
 
 
 def refusal(service: Service, errand: Errand, instance: Instance) -> str:
     """Say why an errand makes no sense now; empty where nothing speaks against it."""
-    if not instance.running:
+    if not instance.what:
         return ""
     if errand.policy is not None:
         return _policy_refusal(service, errand.policy, errand.manner, instance)
@@ -60,8 +72,8 @@ def refusal(service: Service, errand: Errand, instance: Instance) -> str:
     if not busy:
         return ""
     return (
-        f"{instance.who} is running and would write again in {', '.join(busy)}: stop it, or set paused: true there "
-        "in the configuration first"
+        f"{instance.what} and would write again in {', '.join(busy)}: {instance.stop}, or set paused: true there in "
+        "the configuration first"
     )
 
 
@@ -119,14 +131,14 @@ def _policy_refusal(service: Service, policy: PolicyName, manner: Manner, instan
     gone = (resolved is None or resolved.standing is Standing.DELETED) and policy not in world.invalid
     if gone and hub.whole and manner is Manner.KEEP:
         return (
-            f"{instance.who} is running and removes what policy {policy} left: stop it first; or have the policy back "
-            "with suspend: true, or with deletionPolicy: Retain before it is deleted"
+            f"{instance.what} and removes what policy {policy} left: {instance.stop}; or have the policy back with "
+            "suspend: true, or with deletionPolicy: Retain before it is deleted"
         )
     if (gone and hub.whole) or (resolved is not None and not gone and resolved.policy.suspend):
         return ""
     return (
-        f"{instance.who} is running and would write the Secrets of policy {policy} again: stop it, or delete the "
-        "policy or set suspend: true in the hub first"
+        f"{instance.what} and would write the Secrets of policy {policy} again: {instance.stop}, or delete the policy "
+        "or set suspend: true in the hub first"
     )
 
 

@@ -33,11 +33,26 @@ Place = tuple[str, str, str, str]
 async def leave(
     loaded: Loaded, errand: Errand, *, instance: Instance, write: bool, agreed: frozenset[Place] | None = None
 ) -> LeaveResult:
-    """Look at what there is, and with ``write`` do what is to be done; ``agreed`` narrows it to what was shown."""
+    """Look at what there is, and with ``write`` do what is to be done; ``agreed`` narrows it to what was shown.
+
+    Raises:
+        HubUnreachable: a hub in a cluster does not answer.
+    """
     assembly = await anyio.to_thread.run_sync(partial(_assembly, loaded, write=write))
-    service, stop = assembly.service, StopSignal()
-    if unknown := unknown_cluster(service, errand):
+    if unknown := unknown_cluster(assembly.service, errand):
         return LeaveResult(errand.manner.value, refusal=unknown)
+    try:
+        if assembly.hub_in_cluster is not None:
+            await assembly.hub_in_cluster.reach()
+        return await _leave(assembly, errand, instance, agreed=agreed, write=write)
+    finally:
+        await assembly.aclose()
+
+
+async def _leave(
+    assembly: Assembly, errand: Errand, instance: Instance, *, agreed: frozenset[Place] | None, write: bool
+) -> LeaveResult:
+    service, stop = assembly.service, StopSignal()
     members = service.ports.members
     members.set(tuple(one for one in members.value if errand.cluster in (None, one.settings.name)))
     async with anyio.create_task_group() as outer:

@@ -36,6 +36,9 @@ def leave(
     everything: Annotated[bool, typer.Option("--all", help="Everything of ours in every cluster.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Hand the Secrets over: our marks go, they stay.")] = False,
     purge: Annotated[bool, typer.Option("--purge", help="Remove the Secrets, whoever names them.")] = False,
+    stopped: Annotated[
+        bool, typer.Option("--stopped", help="No instance runs: a hub in a cluster does not show whether one does.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
@@ -58,25 +61,28 @@ def leave(
         policy=None if policy is None else PolicyName(policy),
         cluster=None if cluster is None else ClusterName(cluster),
     )
-    raise typer.Exit(_leave(config, errand, output, yes=yes))
+    raise typer.Exit(_leave(config, errand, output, stopped=stopped, yes=yes))
 
 
-def _leave(config: Path, errand: "Errand", output: Format, *, yes: bool) -> int:
-    import os
-
+def _leave(config: Path, errand: "Errand", output: Format, *, stopped: bool, yes: bool) -> int:
+    from imps_multi.app.commands import load_whole
+    from imps_multi.app.hub_parts import HubUnreachable
     from imps_multi.app.leave_permit import no_other
-    from imps_multi.config.load import InvalidConfiguration, load
+    from imps_multi.config.load import InvalidConfiguration
     from imps_multi.hubs.state_directory import StateRefused
     from imps_multi.telemetry.logs import configure_logging
 
     try:
-        loaded = load(config, os.environ)
+        loaded = load_whole(config)
         configure_logging("console", "error")
-        with no_other(loaded) as instance:
+        with no_other(loaded, stopped=stopped) as instance:
             return _in_two_steps(loaded, errand, instance, output, yes=yes)
     except (InvalidConfiguration, StateRefused) as error:
         say(str(error))
         return CANNOT
+    except HubUnreachable as error:
+        say(str(error))
+        return UNREACHABLE
 
 
 def _in_two_steps(loaded: "Loaded", errand: "Errand", instance: "Instance", output: Format, *, yes: bool) -> int:
