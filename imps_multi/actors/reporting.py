@@ -10,7 +10,7 @@ from imps_multi.actors.station import Station
 from imps_multi.model.report import ClusterReport
 
 PAUSE_SECONDS = 0.1
-PAUSE_PER_CLUSTER = 0.002
+PAUSE_PER_CLUSTER = 0.005
 """In a fleet of many clusters each reports the less often, so that all of them together cost the same."""
 LONGEST_PAUSE = 0.5
 IDLE_SECONDS = 30.0

@@ -51,7 +51,7 @@ async def keep_working(here: Station, lost: Lost, least: Lane = Lane.ROUTINE) ->
     """
     leave = False
     while True:
-        if not leave:
+        if not (leave or here.limiter.take_nowait()):
             await here.limiter.take()
         taken = await here.queue.take(least)
         try:

@@ -40,6 +40,9 @@ from imps_multi.model.writing import after_create, after_update
 _WRITTEN = frozenset({State.PENDING, State.LINGERING, State.HELD})
 """States of targets whose write may fail."""
 
+PLAN_SECONDS = 5.0
+"""So long a plan outlives the look that made it, if nothing but time has changed."""
+
 
 class Due(Struct, frozen=True):
     """A namespace that needs a worker: now, or ``at`` a wall-clock time. ``urgent``: missing, or edited by somebody."""
@@ -54,6 +57,13 @@ class Failure(Struct, frozen=True):
 
     reason: str
     message: str
+
+
+class Planned(Struct, frozen=True):
+    """The plans of a namespace that have a write, as of a moment."""
+
+    at: float
+    plans: list[TargetPlan]
 
 
 class Book:
@@ -71,6 +81,8 @@ class Book:
         """Namespaces in which a write is due."""
         self.looks = 0
         """A number that grows with every namespace that is planned."""
+        self._planned: dict[NamespaceName, Planned] = {}
+        """What the last look planned there, until a worker has it or anything changes that it hangs on."""
         self._wish_changes = 0
         self._cache = cache
         self._past = Recollection()
@@ -93,6 +105,10 @@ class Book:
             return self._see_pods(event, now)
         where = (event.namespace, event.name) if isinstance(event, (SecretSeen, SecretGone)) else None
         was_in_sync = where is not None and self._in_sync(where)
+        if isinstance(event, SecretsReplaced):
+            self._planned.clear()  # it may be on a version that is no more, though nothing else differs
+        elif where is not None:
+            self._planned.pop(where[0], None)
         before = self._known_of(event)
         touched = self.observed.apply(event)
         if isinstance(event, SecretsReplaced):
@@ -110,6 +126,7 @@ class Book:
     def adopt(self, view: View) -> set[NamespaceName]:
         """Take in a new view; return the namespaces to look at again."""
         before, self.view = self.view, view
+        self._planned.clear()
         self._renew()
         shift = self.pods.ask(view.pod_rules)
         if before.hubs != view.hubs:
@@ -136,6 +153,8 @@ class Book:
         """Take in the brake's word; return the namespaces to look at again."""
         before = self.gate
         self.gate = structs.replace(before, released=released, held=held, admitted=admitted)
+        if self.gate != before:
+            self._planned.clear()
         self._renew()
         changed = (released ^ before.released) | (held ^ before.held)
         touched = {wish.namespace for wish in changed if wish.cluster == self.cluster}
@@ -202,8 +221,11 @@ class Book:
         wakes += self._ends_of_contests(plans, now)
         if not writes:
             self.writing.discard(namespace)
+            self._planned.pop(namespace, None)
             return [Due(namespace, at=min(wakes))] if wakes else []
         self.writing.add(namespace)
+        if not any(plan.wish for plan in writes):  # or it hangs on the brake, and on the whole picture
+            self._planned[namespace] = Planned(now, writes)
         rushed = urgent or any(isinstance(plan.write, (Create, Delete)) for plan in writes)
         delay = min(self._contests.delay((plan.namespace, plan.name), now) for plan in writes)
         return [Due(namespace, urgent=rushed, at=now + delay if delay else None)]
@@ -216,11 +238,12 @@ class Book:
 
     def writes(self, namespace: NamespaceName, *, now: float) -> list[TargetPlan]:
         """Return the plans of a namespace that have a write, as of now; what is contested waits."""
-        return [
-            plan
-            for plan in self.plans(namespace, now)
-            if plan.write is not None and not self._contests.delay((plan.namespace, plan.name), now)
-        ]
+        planned = self._planned.pop(namespace, None)
+        if planned is not None and planned.at <= now <= planned.at + PLAN_SECONDS:
+            plans = planned.plans
+        else:
+            plans = [plan for plan in self.plans(namespace, now) if plan.write is not None]
+        return [plan for plan in plans if not self._contests.delay((plan.namespace, plan.name), now)]
 
     def wishes(self) -> Wishes:
         """Return what is wished away here, for the brake."""
@@ -330,6 +353,7 @@ class Book:
         """Set the watched names; return those that are not watched any more."""
         dropped = self.names - names
         self.names = names
+        self._planned.clear()
         for name in dropped:
             self.observed.forget(name)
             self.forbidden.pop(name, None)

@@ -107,32 +107,37 @@ class _Sum:
     def change(self, where: Where, old: Line | None, new: Line | None) -> bool:
         """Count a target's new line instead of its old one; say whether a target of ours came or went."""
         self._known = None
-        wanted_before = self._wanted(where[0])
+        if old is None or new is None or old.desired != new.desired:
+            self._move(where[0], old, new)
         owned = self.owned
         if new is not None:
-            self._add(where, new, 1)
+            self._add(new, 1)
         if old is not None:
-            self._add(where, old, -1)
-        if wanted_before != self._wanted(where[0]):
-            self._namespaces = None
+            self._add(old, -1)
         if new is not None and _is_trouble(new):
             self._troubled[where] = new
-        else:
+        elif self._troubled:
             self._troubled.pop(where, None)
         return owned != self.owned
+
+    def _move(self, namespace: NamespaceName, old: Line | None, new: Line | None) -> None:
+        """Count where lines are, and which of them are desired."""
+        wanted_before = self._wanted(namespace)
+        for line, by in ((new, 1), (old, -1)):
+            if line is not None:
+                _bump(self.places, namespace, by)
+                self._desired += by * line.desired
+                if not line.desired:
+                    _bump(self._unwanted, namespace, by)
+        if wanted_before != self._wanted(namespace):
+            self._namespaces = None
 
     def _wanted(self, namespace: NamespaceName) -> bool:
         return self.places.get(namespace, 0) > self._unwanted.get(namespace, 0)
 
-    def _add(self, where: Where, line: Line, by: int) -> None:
-        _bump(self.places, where[0], by)
+    def _add(self, line: Line, by: int) -> None:
         _bump(self._states, line.state, by)
-        if line.desired:
-            self._desired += by
-        else:
-            _bump(self._unwanted, where[0], by)
-        if line.there:
-            self.owned += by
+        self.owned += by * line.there
         if line.expires_at is not None:
             _bump(self._expiries, line.expires_at, by)
         if line.reason:

@@ -11,7 +11,7 @@ from imps_multi.model.names import ClusterName, NamespaceName, PolicyName, Regis
 from imps_multi.model.wanted import Wanted
 
 
-class State(enum.Enum):
+class State(enum.StrEnum):
     """How a target stands."""
 
     IN_SYNC = "in_sync"

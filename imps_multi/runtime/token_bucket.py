@@ -107,10 +107,14 @@ class RateLimiter:
         """The tokens per second as of now."""
         return self._bucket.rate(current_time())
 
+    def take_nowait(self) -> bool:
+        """Take a token if there is one and nobody waits; tell whether it was taken."""
+        return not self._turn.locked() and self._bucket.take(current_time())
+
     async def take(self) -> None:
         """Wait for a token and take it."""
         await checkpoint_if_cancelled()
-        if not self._turn.locked() and self._bucket.take(current_time()):
+        if self.take_nowait():
             return
         async with self._turn:  # only the first in line sleeps for a token
             while not self._bucket.take(now := current_time()):  # noqa: ASYNC110  # tokens come with time

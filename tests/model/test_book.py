@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from imps_multi.model.book import Book, Due, Failure
+from imps_multi.model.book import PLAN_SECONDS, Book, Due, Failure
 from imps_multi.model.contest import CONTESTED_AFTER
 from imps_multi.model.names import NamespaceName, PolicyName, SecretName, Uid
 from imps_multi.model.observed import (
@@ -19,7 +19,7 @@ from imps_multi.model.observed import (
     WatchEvent,
 )
 from imps_multi.model.policy import DeletionPolicy
-from imps_multi.model.target_plan import Create, Delete, State, TargetPlan
+from imps_multi.model.target_plan import Create, Delete, State, TargetPlan, Update
 from imps_multi.model.view import View
 from imps_multi.model.wanted import WantedCache
 from imps_multi.model.world import Resolved
@@ -93,9 +93,13 @@ def repair(book: Book, found: Object | None, version: int, now: float = NOW) -> 
     return after, book.written(plan, Uid(str(metadata_of(after)["uid"])), version, now=now)
 
 
-def told(found: Object, version: int) -> SecretSeen:
+def moved(found: Object, version: int) -> Object:
     metadata_of(found)["resourceVersion"] = str(version)
-    return SecretSeen(A, PULL, as_seen(found))
+    return found
+
+
+def told(found: Object, version: int) -> SecretSeen:
+    return SecretSeen(A, PULL, as_seen(moved(found, version)))
 
 
 # what is due
@@ -112,6 +116,42 @@ def test_what_is_in_sync_is_not_due() -> None:
     book = listed(resolved(), found=[written(resolved())])
     assert book.look(A, now=NOW) == []
     assert book.writing == set()
+
+
+def test_a_worker_gets_what_the_last_look_planned_while_nothing_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = listed(resolved())
+    plans: list[object] = []
+    monkeypatch.setattr(book, "_plan", lambda *of: plans.append(of))
+    assert isinstance(the_plan(book, NOW + PLAN_SECONDS).write, Create)
+    assert plans == []
+    assert book.writes(A, now=NOW) == []  # nothing is kept for a second worker
+    assert len(plans) == 1
+
+
+def test_a_plan_that_waited_for_long_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = listed(resolved())
+    monkeypatch.setattr(book, "_plan", lambda *_: None)
+    assert book.writes(A, now=NOW + PLAN_SECONDS + 1) == []
+
+
+def test_a_plan_is_made_again_when_only_the_version_has_moved() -> None:
+    there = written(resolved())
+    book = listed(resolved(None, source(HUB_REGISTRY, password="new")), found=[there])
+    assert book.see(told(there, 20), now=NOW) == []
+    write = the_plan(book).write
+    assert isinstance(write, Update)
+    assert write.resource_version == 20
+    book.look(A, now=NOW)
+    book.see(SecretsReplaced(PULL, ((A, as_seen(moved(there, 30))),), 30), now=NOW)
+    write = the_plan(book).write
+    assert isinstance(write, Update)
+    assert write.resource_version == 30
+
+
+def test_a_plan_is_made_again_when_something_else_is_wanted() -> None:
+    book = listed(resolved())
+    book.adopt(seen_from(world()))
+    assert book.writes(A, now=NOW) == []
 
 
 def test_nothing_is_due_before_everything_was_listed() -> None:

@@ -169,6 +169,21 @@ async def test_a_halving_that_comes_while_someone_waits_slows_them_too() -> None
 
 
 @pytest.mark.anyio
+async def test_nobody_gets_a_token_past_those_who_wait() -> None:
+    limiter = RateLimiter(bucket := TokenBucket(rate=0.001, burst=1, floor=0.001))
+    assert limiter.take_nowait()
+    assert not limiter.take_nowait()
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            group.start_soon(limiter.take)
+            await wait_all_tasks_blocked()
+            bucket._tokens = 1.0
+            assert not limiter.take_nowait()
+            group.cancel_scope.cancel()
+    assert limiter.take_nowait()
+
+
+@pytest.mark.anyio
 async def test_one_who_is_cancelled_while_waiting_takes_nothing_and_lets_the_next_come() -> None:
     limiter = RateLimiter(bucket := TokenBucket(rate=0.001, burst=1, floor=0.001))
     with anyio.fail_after(BOUND):
