@@ -4,8 +4,7 @@ One event loop, no locks; nobody outside the cluster's own tasks touches it. It 
 """
 
 import math
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import anyio
@@ -77,18 +76,16 @@ class Station:
         self.doubted = True
         self.stirred.set()
 
-    @contextmanager
-    def request(self) -> Iterator[None]:
-        """Count a write that is under way."""
-        with self.setting.in_flight:
-            if not self.sending:
-                self.sending_since = current_time()
-                self.stirred.set()
-            self.sending += 1
-            try:
-                yield
-            finally:
-                self.sending -= 1
+    def begin_write(self) -> None:
+        """Count a write that goes out now; whoever makes it ends it."""
+        if not self.sending:
+            self.sending_since = current_time()
+            self.stirred.set()
+        self.sending += 1
+
+    def end_write(self) -> None:
+        """Count it no more: it was answered, or will not be."""
+        self.sending -= 1
 
     def be_quiet(self, seconds: float) -> None:
         """Send nothing for so long (Retry-After), and less from then on."""

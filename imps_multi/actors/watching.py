@@ -129,7 +129,7 @@ def _after(here: Station, watched: Watched, failure: PortError, broken: Retries,
 
 def _take(here: Station, event: WatchEvent) -> None:
     """Fold one event in; a whole list may complete the picture."""
-    synced, looks, pods = here.book.synced, here.book.looks, here.book.pods.watches
+    looks, pods = here.book.looks, here.book.pods.watches
     dues = here.book.see(event, now=here.setting.clock())
     if here.book.looks != looks or not isinstance(event, (PodSeen, PodGone)):
         here.enqueue(dues)  # of what most pods do, there is nothing to tell anybody
@@ -138,7 +138,7 @@ def _take(here: Station, event: WatchEvent) -> None:
     if pods is not here.book.pods.watches:
         here.rethink_watches()
         here.settle_picture()
-    if isinstance(event, _LISTS) or synced != here.book.synced:
+    if isinstance(event, _LISTS):
         here.settle_picture()
 
 

@@ -99,12 +99,15 @@ async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> bool:
 async def carry_out(here: Station, plan: TargetPlan, lost: Lost) -> bool:
     """Make one write; tell whether it, or what it found, settles the matter for now."""
     started = current_time()
+    here.begin_write()
     try:
-        with here.request():
+        with here.setting.in_flight:
             dues = await send(here, plan)
     except PortError as failure:
         note_write(here, plan, type(failure).__name__)
         return _failed(here, plan, failure, lost)
+    finally:
+        here.end_write()
     if current_time() - started > SLOW_SECONDS:
         here.limiter.halve()
     here.enqueue(dues)

@@ -81,6 +81,11 @@ class Observed:
         """Return every Secret of a name by namespace."""
         return self._secrets.get(name, {})
 
+    def shows(self, event: SecretSeen) -> bool:
+        """Say whether an event tells what is known already, down to the version."""
+        known, seen = self.secret(event.name, event.namespace), event.secret
+        return known is not None and known.resource_version == seen.resource_version and same_secret(known, seen)
+
     def everything(self) -> Iterator[tuple[SecretName, NamespaceName, SeenSecret]]:
         """Walk over every Secret that is known."""
         for name, held in self._secrets.items():

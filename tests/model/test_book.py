@@ -171,6 +171,17 @@ def test_an_edit_of_a_target_in_sync_is_urgent() -> None:
     assert book.see(SecretGone(A, PULL, 21), now=NOW) == URGENT
 
 
+def test_an_event_that_shows_what_is_known_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = written(resolved())
+    book = listed(resolved(), found=[there])
+    known = book.observed.secret(PULL, A)
+    assert known is not None
+    monkeypatch.setattr(book.observed, "apply", lambda _: pytest.fail("it was folded in"))
+    assert book.see(told(there, known.resource_version), now=NOW) == []
+    monkeypatch.undo()
+    assert book.see(told(changed(there, content=b"{}"), known.resource_version), now=NOW) == URGENT
+
+
 def test_a_foreign_label_on_a_target_in_sync_is_nobodys_business() -> None:
     there = written(resolved())
     book = listed(resolved(), found=[there])
