@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,12 @@ from imps_multi.model.credential import MintedToken, MintIdentity, MintSource
 from imps_multi.model.refresh import accept
 from imps_multi.ports import Forbidden, Invalid, PortError, Reason, Throttled, Transient, Unauthorized
 from imps_multi.registries import ecr as ecr_module
+from imps_multi.registries.aws_trust import sharing_sessions
 from imps_multi.registries.catalogue import interpreter
 from imps_multi.registries.ecr import EcrProvider
 from imps_multi.registries.ecr_source import AmbientRule
 from imps_multi.registries.providers import Providers
+from tests.realcluster.pki import Authority, write
 
 from .fake_aws import ASSUMED, PASSWORD, Answer, Asked, FakeAws, failure, fake_aws, sts_failure, token
 from .secrets import KEYS, MARK, ROLE, ecr
@@ -324,6 +327,37 @@ async def test_many_mints_at_once_share_one_session(
         for _ in range(8):
             group.start_soon(mint, provider, at(aws))
     assert (len(aws.asked), len(built)) == (8, 1)
+
+
+async def test_the_ca_bundle_is_read_once_until_it_changes(
+    aws: FakeAws, provider: EcrProvider, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    read: list[str] = []
+
+    def noting(_: object) -> ssl.SSLContext:
+        read.append(bundle.read_text())
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    monkeypatch.setattr("aiobotocore.httpsession.AIOHTTPSession._build_verify_context", noting)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle := tmp_path / "bundle.pem"))
+    bundle.write_text("one")
+    await mint(provider, at(aws))
+    await mint(provider, at(aws))
+    bundle.write_text("another")
+    await mint(provider, at(aws))
+    await mint(EcrProvider(lambda: NOW), at(aws))
+    assert read == ["one", "another", "another"]
+
+
+def test_a_client_certificate_gets_a_context_of_its_own(tmp_path: Path) -> None:
+    kind = sharing_sessions()
+    shared, _ = kind()._build_ssl_contexts(None)
+    assert kind()._build_ssl_contexts(None)[0] is shared
+    assert kind()._build_ssl_contexts("http://127.0.0.1:1")[0] is not shared
+    assert kind(verify=False)._build_ssl_contexts(None)[0] is not shared
+    certificate, key = write(Authority("aws").client("jane"), tmp_path, "jane")
+    assert kind(client_cert=(str(certificate), str(key)))._build_ssl_contexts(None)[0] is not shared
+    assert sharing_sessions()()._build_ssl_contexts(None)[0] is not shared
 
 
 async def test_a_cancelled_mint_leaves_nothing_open(aws: FakeAws, provider: EcrProvider) -> None:
