@@ -21,11 +21,16 @@ from imps_multi.runtime.backoff import Backoff
 from imps_multi.runtime.keyed_queue import KeyedQueue, Lane
 from imps_multi.runtime.latest import Latest
 from imps_multi.runtime.monotonic import current_time
+from imps_multi.runtime.places import Places
 from imps_multi.runtime.token_bucket import RateLimiter, TokenBucket
+from imps_multi.runtime.window import Window
 
 LOOKS_PER_BREATH = 8
 """Few, since all clusters take up a new world in the same moment."""
 FURTHEST_ALARM = 300.0
+SLOW_SECONDS = 1.0
+LEAST_AT_ONCE = 4
+"""Routine writes that every cluster is given at once, however slowly it answers."""
 RETRY = Backoff(initial=0.25, factor=2.0, cap=60.0, jitter=0.3)
 
 
@@ -39,6 +44,10 @@ class Station:
     book: Book
     queue: KeyedQueue[NamespaceName]
     limiter: RateLimiter
+    window: Window
+    """How many routine writes the cluster answers at once."""
+    slots: Places
+    """For those writes."""
     contact: Latest[Contact] = field(default_factory=lambda: Latest(Contact()))
     names: Latest[int] = field(default_factory=lambda: Latest(0))
     """Set when other names, or other pods, may have to be watched."""
@@ -86,6 +95,13 @@ class Station:
     def end_write(self) -> None:
         """Count it no more: it was answered, or will not be."""
         self.sending -= 1
+
+    def answered(self, seconds: float) -> None:
+        """Take in how long the answer to a write took: a server that lets them queue is given fewer at once."""
+        self.window.answered(seconds)
+        self.slots.resize(self.window.size)
+        if seconds > SLOW_SECONDS:
+            self.limiter.halve()
 
     def be_quiet(self, seconds: float) -> None:
         """Send nothing for so long (Retry-After), and less from then on."""
@@ -168,6 +184,8 @@ def station(member: FleetMember, setting: Setting, client: ClusterClient) -> Sta
         book=Book(settings.name, empty, setting.cache),
         queue=KeyedQueue(backoff=RETRY, rand=setting.rand, on_take=lambda taken: setting.signals.queued(taken.waited)),
         limiter=RateLimiter(bucket),
+        window=Window(settings.max_in_flight, least=LEAST_AT_ONCE),
+        slots=Places(settings.max_in_flight, hold=math.inf),  # who hangs there delays nobody elsewhere
     )
     made.start_anew()
     return made

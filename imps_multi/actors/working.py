@@ -5,7 +5,6 @@ watch event which follows changes nothing. Cancelled inside a write, its outcome
 """
 
 import re
-from contextlib import AbstractAsyncContextManager, nullcontext
 
 import anyio
 import structlog
@@ -34,7 +33,6 @@ from imps_multi.ports import (
 from imps_multi.runtime.keyed_queue import Lane
 from imps_multi.runtime.monotonic import current_time
 
-SLOW_SECONDS = 1.0
 STALE_SECONDS = 0.05
 """A plan that waited longer for its turn is made again."""
 _ROLE_REFUSED = re.compile(r" cannot \w+ resource ")
@@ -46,8 +44,8 @@ log = structlog.get_logger()
 async def keep_working(here: Station, lost: Lost, least: Lane = Lane.ROUTINE) -> None:
     """Work for as long as there is contact, on what is in that lane or a higher one.
 
-    Leave to send is got first, so that the most urgent key has its use. Routine work needs one of the fleet's places as
-    well, so that a new namespace does not wait for a whole refresh.
+    Leave to send is got first, so that the most urgent key has its use. Routine work needs a place in the cluster's
+    window and one of the fleet's as well, so that a new namespace does not wait for a whole refresh.
     """
     leave = False
     while True:
@@ -55,15 +53,14 @@ async def keep_working(here: Station, lost: Lost, least: Lane = Lane.ROUTINE) ->
             await here.limiter.take()
         taken = await here.queue.take(least)
         try:
-            async with _place(here, taken.lane):
+            if taken.lane is Lane.URGENT:
                 leave = not await work_on(here, taken.key, lost)
+            else:
+                async with here.slots.place(), here.setting.places.place():
+                    leave = not await work_on(here, taken.key, lost)
         finally:
             here.queue.done(taken.key)
             here.touch()
-
-
-def _place(here: Station, lane: Lane) -> AbstractAsyncContextManager[None]:
-    return nullcontext() if lane is Lane.URGENT else here.setting.places.place()
 
 
 async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> bool:
@@ -108,8 +105,7 @@ async def carry_out(here: Station, plan: TargetPlan, lost: Lost) -> bool:
         return _failed(here, plan, failure, lost)
     finally:
         here.end_write()
-    if current_time() - started > SLOW_SECONDS:
-        here.limiter.halve()
+    here.answered(current_time() - started)
     here.enqueue(dues)
     return True
 

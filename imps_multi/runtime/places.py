@@ -6,13 +6,37 @@ to the next, and whoever had it goes on uncounted. ``run`` sees to that.
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import anyio
-from anyio.lowlevel import checkpoint_if_cancelled
 
 from imps_multi.runtime.monotonic import current_time
+
+
+class Place:
+    """A place to wait for and to hold: ``async with``, once."""
+
+    __slots__ = ("_given", "_places")
+
+    def __init__(self, places: "Places") -> None:
+        self._places = places
+        self._given: anyio.Event | None = None
+
+    async def __aenter__(self) -> None:
+        if not self._places.take(self):
+            self._given = anyio.Event()
+            try:
+                await self._given.wait()
+            except BaseException:
+                self._places.leave(self)
+                raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._places.leave(self)
+
+    def give(self) -> None:
+        """Wake whoever waits for it."""
+        if self._given is not None:
+            self._given.set()
 
 
 class Places:
@@ -23,8 +47,8 @@ class Places:
             raise ValueError("there must be a place, and some time to hold it")
         self._count = count
         self._hold = hold
-        self._held: OrderedDict[anyio.Event, float] = OrderedDict()  # since when, the longest first
-        self._waiting: OrderedDict[anyio.Event, None] = OrderedDict()
+        self._held: OrderedDict[Place, float] = OrderedDict()  # since when, the longest first
+        self._waiting: OrderedDict[Place, None] = OrderedDict()
         self._crowded = anyio.Event()
 
     @property
@@ -32,15 +56,14 @@ class Places:
         """How many could be taken at once."""
         return self._count - len(self._held)
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Wait for a place and hold it inside the block, as long as that is allowed."""
-        mine = await self._take()
-        try:
-            yield
-        finally:
-            if self._held.pop(mine, None) is not None:
-                self._hand_on()
+    def resize(self, count: int) -> None:
+        """Have another number of places; where there are fewer, nobody has to leave for it."""
+        self._count = max(1, count)
+        self._hand_on()
+
+    def place(self) -> Place:
+        """Return a place to wait for and to hold inside a block, as long as that is allowed."""
+        return Place(self)
 
     async def run(self) -> None:
         """Take places from those who hold them for too long, for ever."""
@@ -52,28 +75,26 @@ class Places:
                 self._crowded.set()
                 self._end_overdue(current_time())
 
-    async def _take(self) -> anyio.Event:
-        await checkpoint_if_cancelled()
-        mine = anyio.Event()
+    def take(self, place: Place) -> bool:
+        """Give a place at once, or put it at the end of the line; tell which."""
         if self.free > 0:  # then nobody waits
-            self._held[mine] = current_time()
-            return mine
-        self._waiting[mine] = None
+            self._held[place] = current_time()
+            return True
+        self._waiting[place] = None
         self._crowded.set()
-        try:
-            await mine.wait()
-        except BaseException:
-            self._waiting.pop(mine, None)
-            if self._held.pop(mine, None) is not None:  # it was handed to us in the same moment
-                self._hand_on()
-            raise
-        return mine
+        return False
+
+    def leave(self, place: Place) -> None:
+        """Take a place back, or out of the line."""
+        self._waiting.pop(place, None)
+        if self._held.pop(place, None) is not None:
+            self._hand_on()
 
     def _hand_on(self) -> None:
         while self._waiting and self.free > 0:
             lucky, _ = self._waiting.popitem(last=False)
             self._held[lucky] = current_time()
-            lucky.set()
+            lucky.give()
 
     def _end_overdue(self, now: float) -> None:
         while self._held and now - next(iter(self._held.values())) >= self._hold:

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from imps_multi.actors.claims import Claims
 from imps_multi.actors.setting import Setting, Verdict
-from imps_multi.actors.station import Station, station
+from imps_multi.actors.station import LEAST_AT_ONCE, Station, station
 from imps_multi.actors.working import keep_working, work_on
 from imps_multi.model.brake import Wishes
 from imps_multi.model.compose import Inputs, compose
@@ -219,10 +219,12 @@ async def test_a_plan_is_made_again_when_the_worker_gets_its_key(bench: Bench) -
     assert bench.cluster.writes == []
 
 
-async def test_only_routine_work_waits_for_a_place(bench: Bench) -> None:
+@pytest.mark.parametrize("whose", ["fleet", "cluster"])
+async def test_only_routine_work_waits_for_a_place(bench: Bench, whose: str) -> None:
     async with bench.working() as here, AsyncExitStack() as others:
-        while here.setting.places.free:
-            await others.enter_async_context(here.setting.places.place())
+        places = here.setting.places if whose == "fleet" else here.slots
+        while places.free:
+            await others.enter_async_context(places.place())
         async with anyio.create_task_group() as group:
             group.start_soon(keep_working, here, bench.lost.append)
             await anyio.wait_all_tasks_blocked()
@@ -237,3 +239,12 @@ async def test_only_routine_work_waits_for_a_place(bench: Bench) -> None:
             await anyio.wait_all_tasks_blocked()
             assert len(bench.signals.writes) == 2
             group.cancel_scope.cancel()
+
+
+async def test_a_cluster_that_lets_writes_queue_is_given_fewer_routine_ones_at_once(bench: Bench) -> None:
+    async with bench.working() as here:
+        assert here.slots.free == here.member.settings.max_in_flight
+        await bench.turn(here)
+        for _ in range(100):
+            here.answered(0.2)
+        assert here.slots.free == LEAST_AT_ONCE

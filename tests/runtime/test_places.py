@@ -45,6 +45,30 @@ async def test_no_more_are_inside_than_there_are_places_and_the_first_come_first
     assert crowd.places.free == 2
 
 
+async def test_with_more_places_some_who_wait_get_in_and_with_fewer_nobody_has_to_leave() -> None:
+    crowd = Crowd(places := Places(1, hold=60.0))
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            for number in range(6):
+                group.start_soon(crowd.come, number)
+                await wait_all_tasks_blocked()
+            assert crowd.inside == [0]
+            places.resize(3)
+            await wait_all_tasks_blocked()
+            assert crowd.inside == [0, 1, 2]
+            places.resize(1)
+            await wait_all_tasks_blocked()
+            assert crowd.inside == [0, 1, 2]
+            crowd.leave[0].set()
+            crowd.leave[1].set()
+            await wait_all_tasks_blocked()
+            assert crowd.inside == [2]
+            for number in range(2, 6):
+                crowd.leave[number].set()
+                await wait_all_tasks_blocked()
+    assert crowd.came == [0, 1, 2, 3, 4, 5]
+
+
 async def test_whoever_is_cancelled_while_waiting_takes_nobodys_turn() -> None:
     crowd = Crowd(Places(1, hold=60.0))
     with anyio.fail_after(BOUND):
