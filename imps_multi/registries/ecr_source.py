@@ -120,9 +120,14 @@ def _known_keys(data: Mapping[str, bytes]) -> None:
 
 
 def _remark(data: Mapping[str, bytes]) -> str:
-    """Name the keys that mean nothing here, and look like nothing that does: IMPS took them, and ignored them too."""
+    """Say what looks wrong and works nonetheless; IMPS took all of it.
+
+    Its README has an account number of nine digits: YAML takes leading zeros from a bare number, too.
+    """
     strange = sorted(data.keys() - _KEYS.union(_RESERVED))
-    said = (f"key {key[:63]} is unknown and ignored{did_you_mean(key, _FOLDED.values())}" for key in strange[:3])
+    said = [f"key {key[:63]} is unknown and ignored{did_you_mean(key, _FOLDED.values())}" for key in strange[:3]]
+    if any(len(account) != ACCOUNT_DIGITS for account in _accounts(data)):
+        said.append("an AWS account number has 12 digits, leading zeros included; accountID or accountIDs differs")
     return "; ".join(said)
 
 
@@ -191,13 +196,15 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def _accounts(data: Mapping[str, bytes]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((required(data, "accountID"), *items(text(data, "accountIDs")))))
+
+
 def _registries(data: Mapping[str, bytes], region: str) -> tuple[RegistryKey, ...]:
-    accounts = dict.fromkeys((required(data, "accountID"), *items(text(data, "accountIDs"))))
+    accounts = _accounts(data)
     for account in accounts:
-        if not (len(account) == ACCOUNT_DIGITS and account.isascii() and account.isdigit()):
-            raise UnusableSecretError(
-                "key accountID or accountIDs does not hold AWS account numbers: 12 digits each, leading zeros included"
-            )
+        if not (account.isascii() and account.isdigit()):
+            raise UnusableSecretError("key accountID or accountIDs does not hold AWS account numbers (12 digits each)")
     given = items(text(data, "registryHosts"))
     try:
         return tuple(map(registry_key, given)) or tuple(registry_host(account, region) for account in accounts)

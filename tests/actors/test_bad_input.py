@@ -128,7 +128,7 @@ SOURCES = [
     ),
     (secret("static", auths(auth=PLANTED), DOCKER), f"key {KEY}: 'quay.io': auth is not"),
     (secret("static", auths(), DOCKER), f"key {KEY}: 'quay.io': the entry holds no credential"),
-    (secret("static", {**ECR, "accountID": "123456789"}, "Opaque"), "12 digits"),
+    (secret("static", {**ECR, "accountID": "123-456"}, "Opaque"), "12 digits"),
     (secret("static", {**ECR, "roleARN": "x"}, "Opaque"), "key roleARN is unknown; did you mean roleArn?"),
     (secret("static", {"region": "eu-west-1", "accountID": "123456789012"}, "Opaque"), "accessKeyID and secretKey"),
 ]

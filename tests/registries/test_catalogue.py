@@ -92,11 +92,18 @@ def test_white_space_around_pasted_keys_is_dropped() -> None:
     assert minted(NOBODY(source("Opaque", pasted))) == minted(NOBODY(source("Opaque", clean)))
 
 
-@pytest.mark.parametrize("account", ["123456789", "1234567890123", "12345678901x", "\uff11" * 12])
-def test_an_account_number_has_twelve_digits(account: str) -> None:
-    """A shorter one lost its leading zeros to YAML, or is the example of IMPS's README: no such host exists."""
+@pytest.mark.parametrize("account", ["12345678901x", "\uff11" * 12])
+def test_an_account_number_has_digits_only(account: str) -> None:
     assert "12 digits" in fault(NOBODY(source("Opaque", {**ECR, **KEYS, "accountID": account})))
     assert "12 digits" in fault(NOBODY(ecr(**KEYS, accountIDs=f"123456789012,{account}")))
+
+
+@pytest.mark.parametrize("account", ["123456789", "1234567890123"])
+def test_an_account_number_of_another_length_works_and_is_said(account: str) -> None:
+    """IMPS takes them: its README has one of nine digits."""
+    found = minted(NOBODY(source("Opaque", {**ECR, **KEYS, "accountID": account})))
+    assert found.registries == (f"{account}.dkr.ecr.eu-west-1.amazonaws.com",)
+    assert "12 digits" in found.remark
 
 
 def test_one_token_goes_to_the_hosts_of_all_accounts() -> None:
