@@ -7,7 +7,7 @@ from imps_multi.actors.station import Station
 from imps_multi.model.decommission import NO_TROUBLE
 from imps_multi.model.hub import Place
 from imps_multi.model.plan_result import HELD_UNTIL, PlannedPolicy, PlannedWrite, PlanProblem, PlanResult, operation_of
-from imps_multi.model.status import ServiceStatus
+from imps_multi.model.status import PolicyClusterStatus, ServiceStatus
 from imps_multi.model.target_plan import Wish
 
 
@@ -73,6 +73,15 @@ def _problems(status: ServiceStatus) -> Iterable[PlanProblem]:
         for condition in policy.status.conditions:
             if condition.type == "Ready" and condition.reason in _SPEC_REASONS:
                 yield PlanProblem(f"policy {policy.name}", condition.reason, condition.message)
+        yield from _unknown_selection(policy.name, policy.status.clusters, status)
+
+
+def _unknown_selection(name: str, there: Iterable[PolicyClusterStatus], status: ServiceStatus) -> Iterable[PlanProblem]:
+    """Say where a policy may not look for what it selects, though the cluster itself is in no trouble."""
+    well = {cluster.name for cluster in status.clusters if not cluster.reason}
+    for one in there:
+        if one.reason == "Forbidden" and one.name in well:
+            yield PlanProblem(f"policy {name}", one.reason, f"{one.name}: {one.message}")
 
 
 _SPEC_REASONS = frozenset({"InvalidSpec", "SourceNotAllowed", "SourceError", "Conflict", "DeletionHeld"})

@@ -25,8 +25,10 @@ lives there, else in virtual time or on plain values.
 | D18 every target written at every pass | what is wanted and what is there are compared as digests: d18 |
 | D19 a Secret in the log | values are never part of what is logged: d19 |
 | D20 deletion by ownerReference | by our own marks, in any cluster, without a finalizer: d20 |
-| D22 an invalid selector stops a policy | its last valid spec stays in force: ``test_selection``, d22 |
+| D21 a pod selector that fails counts as no pods | not known is not no: ``test_selection``, d21 |
+| D22 an invalid selector stops a policy | its last valid spec stays in force: d22 |
 | D23 annotation selectors read as label selectors | they take any value: d23 |
+| D24 finished pods select; the last pod takes its Secret along | they do not; it stays for a day: d24 |
 | D25 everything kept in memory | Secrets are read by name, namespaces as metadata: ``test_operations``, d25 |
 | D26 an event reconciles everything | it plans its own namespace: d26 |
 | D27 deleted policies queued for ever | nothing runs by interval; its watch ends with its last target: d27 |

@@ -30,6 +30,7 @@ from tests.upstream_defects.stage import Stage, ecr, spaces, team
 @pytest.mark.real
 def test_d25_only_what_we_write_is_ever_read(stage: Stage) -> None:
     """IMPS keeps every Secret, Pod and Namespace of the cluster in memory, whether a policy needs them or not."""
+    stage.await_synced("first", 2)
     entries = [one for one in stage.clusters[1].audit.since() if one.user == SERVICE and not one.changes]
     read = Counter(one.resource for one in entries)
     assert read["secrets"]
