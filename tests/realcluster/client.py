@@ -87,11 +87,13 @@ class Client:
         body: Manifest | None = None,
         content_type: str = "application/json",
         query: Mapping[str, str] | None = None,
+        accept: str = "",
     ) -> Answer:
         """Send one request and return the answer, errors too; a connection that was dropped while idle is replaced."""
         target = f"{path}?{urlencode(query)}" if query else path
         payload = None if body is None else json.dumps(body).encode()
-        headers = {**self._headers, **({"Content-Type": content_type} if payload else {})}
+        given = {"Content-Type": content_type if payload else "", "Accept": accept}
+        headers = self._headers | {name: value for name, value in given.items() if value}
         while (connection := self._pooled()) is not None:
             try:
                 return self._exchange(connection, method, target, payload, headers)

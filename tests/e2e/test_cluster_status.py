@@ -1,0 +1,231 @@
+"""What a user sees of a policy with kubectl: conditions, columns and Events on a real API server, and at what cost."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.figures import figure
+from tests.e2e.hub_cluster import by_hand, drop_policies, lay_hub, put, shown
+from tests.e2e.manifests import HOME, PULL, docker_source, ecr_source, policy
+from tests.e2e.program import Program, command
+from tests.e2e.registry import Registry
+from tests.e2e.site import SERVICE, Site
+from tests.e2e.traffic import Traffic
+from tests.e2e.waiting import Watch, until
+from tests.realcluster.client import Manifest
+from tests.realcluster.cluster import RealCluster
+from tests.realcluster.policies import COLLECTION
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+
+TEAMS = tuple(f"team-{number:02}" for number in range(5))
+NAME = "everyone"
+SECOND = "second"
+REST_SECONDS = 12.0
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+FINE = ("True", "AllSynced")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    hub: RealCluster
+    other: RealCluster
+    site: Site
+    registry: Registry
+    program: Program
+
+    def lay(self) -> None:
+        """Put the hub into its right state."""
+        put(self.hub, ecr_source("ecr", self.registry), docker_source("docker", password="word"))
+        put(self.hub, policy(NAME, sources=["ecr", "docker"], namespaces={"names": ["team-*"]}))
+
+    def grant(self, *names: str) -> None:
+        """Give the second cluster's role these Secret names, as its administrator does."""
+        words = [word for name in names for word in ("--secret-name", name)]
+        printed = command(self.site, "rbac", "--role", "target", *words).out
+        self.other.authorize(SERVICE, yaml.safe_load_all(printed))
+
+    def condition(self, kind: str, name: str = NAME) -> tuple[str, str]:
+        """Return status and reason of a condition as the object shows it."""
+        return _condition(shown(self.hub, name).get("status", {}), kind)
+
+    def known(self, kind: str, name: str = NAME) -> tuple[str, str]:
+        """Return the same as the program knows it."""
+        return _condition(self.program.policy(name), kind)
+
+    def events(self, name: str = NAME) -> list[Manifest]:
+        """Return the Events on a policy, oldest first."""
+        found = self.hub.client().items(
+            "/api/v1/namespaces/default/events", fieldSelector=f"involvedObject.name={name}"
+        )
+        return sorted(found, key=lambda one: int(one["metadata"]["resourceVersion"]))
+
+    def reasons(self, name: str = NAME) -> list[str]:
+        """Return the reasons of those."""
+        return [one["reason"] for one in self.events(name)]
+
+    def shows(self, what: str, name: str = NAME, **conditions: tuple[str, str]) -> None:
+        """Wait until the object says what the program knows; it may take two seconds from then."""
+        for kind, expected in conditions.items():
+            until(partial(self._is, self.known, kind, name, expected), f"{what}: {kind} {expected} is known")
+            watch = Watch()
+            until(partial(self._is, self.condition, kind, name, expected), f"{what}: it is shown", within=2.0)
+            figure(f"{what}: {kind} known to shown on the object", watch.seconds)
+
+    @staticmethod
+    def _is(look: Callable[[str, str], tuple[str, str]], kind: str, name: str, expected: tuple[str, str]) -> bool:
+        return look(kind, name) == expected
+
+
+def _condition(status: Manifest, kind: str) -> tuple[str, str]:
+    return next(
+        ((one["status"], one["reason"]) for one in status.get("conditions", ()) if one["type"] == kind), ("", "")
+    )
+
+
+@pytest.fixture(scope="module")
+def stage(bring: Callable[..., tuple[RealCluster, ...]], site: Site, registry: Registry) -> Iterator[Stage]:
+    hub, other = bring("east", "north")
+    for cluster in (hub, other):
+        cluster.create_namespaces(TEAMS)
+    site.reach([hub, other])
+    lay_hub(hub, site)
+    hub.authorize(SERVICE, by_hand())
+    found = Stage(hub=hub, other=other, site=site, registry=registry, program=Program(site))
+    found.grant(PULL)
+    found.lay()
+    with found.program:
+        yield found
+
+
+@pytest.fixture
+def world(stage: Stage) -> Iterator[Stage]:
+    """Give the stage at rest, and lay the hub right again afterwards."""
+    until(lambda: stage.condition("Ready") == FINE, "all is well before", within=60)
+    yield stage
+    stage.lay()
+    until(lambda: stage.condition("Ready") == FINE, "all is well again", within=60)
+
+
+def test_what_kubectl_wait_looks_at_says_that_all_is_well(world: Stage) -> None:
+    one = shown(world.hub, NAME)
+    status, generation = one["status"], one["metadata"]["generation"]
+    assert [each["type"] for each in status["conditions"]] == [
+        *("Ready", "SourcesResolved", "TargetsSynced", "TargetsReachable", "CredentialsFresh")
+    ]
+    assert {each["status"] for each in status["conditions"]} == {"True"}
+    assert {each["observedGeneration"] for each in status["conditions"]} == {generation}
+    assert (status["observedGeneration"], status["status"]) == (generation, "Ready")
+    assert (status["targets"]["summary"], status["managedNamespaces"]) == ("10/10", list(TEAMS))
+    assert set(status["sourceSecretStatus"]) == {f"{HOME}.ecr", f"{HOME}.docker"}
+    assert status["validitySeconds"] > 0
+    assert "finalizers" not in one["metadata"]
+    assert world.reasons() == ["Reconciled"]
+
+
+def test_the_columns_show_readiness_targets_and_the_first_expiry(world: Stage) -> None:
+    answer = world.hub.client().ask("GET", f"{COLLECTION}/{NAME}", accept=TABLE)
+    table = answer.json
+    names = [column["name"] for column in table["columnDefinitions"]]
+    row: dict[str, Any] = dict(zip(names, table["rows"][0]["cells"], strict=True))
+    expiry = next(one["expiresAt"] for one in world.program.policy(NAME)["credentials"] if one["name"] == "ecr")
+    assert (row["Name"], row["State"], row["Ready"], row["Targets"]) == (NAME, "Ready", "True", "10/10")
+    assert (row["Expires"], row["Secret Name"]) == (expiry, PULL)
+
+
+def test_a_missing_source_shows_and_clears_itself(world: Stage) -> None:
+    world.hub.delete_secret(HOME, "docker")
+    world.shows("missing source", Ready=("False", "SourceError"), SourcesResolved=("False", "SourceError"))
+    assert "registry-access/docker is not in the hub" in shown(world.hub, NAME)["status"]["reason"]
+    assert shown(world.hub, NAME)["status"]["status"] == "Failed"
+    put(world.hub, docker_source("docker", password="word"))
+    world.shows("source is back", Ready=FINE, SourcesResolved=("True", "AllResolved"))
+    until(lambda: world.reasons()[-2:] == ["SourceCredentialsError", "Reconciled"], "both are told")
+
+
+def test_a_conflict_shows_and_clears_itself(world: Stage) -> None:
+    world.other.create_namespaces(["foreign"])
+    world.other.client().create(_foreign("foreign"))
+    put(world.hub, policy(NAME, sources=["ecr", "docker"], namespaces={"names": ["team-*", "foreign"]}))
+    world.shows("conflict", Ready=("False", "Conflict"), TargetsSynced=("False", "PartiallySynced"))
+    assert "north/foreign: a Secret of that name is there" in shown(world.hub, NAME)["status"]["reason"]
+    world.other.delete_secret("foreign", PULL)
+    world.shows("conflict is over", Ready=FINE, TargetsSynced=FINE)
+    until(lambda: world.reasons()[-1] == "Reconciled", "it is told")
+    assert "Conflict" in world.reasons()
+
+
+def test_a_denied_write_shows_and_clears_itself(world: Stage) -> None:
+    put(world.hub, policy(SECOND, sources=["docker"], namespaces={"names": ["team-*"]}, secret="pull-second"))
+    failing = ("False", "PartiallySynced")
+    world.shows("denied write", name=SECOND, Ready=failing, TargetsSynced=failing)
+    reason = shown(world.hub, SECOND)["status"]["reason"]
+    assert "is forbidden" in reason
+    assert "imps-multi rbac --role target --secret-name pull-second" in reason
+    assert shown(world.hub, SECOND)["status"]["targets"]["summary"] == "5/10"
+    assert world.condition("Ready") == FINE
+    until(lambda: "SecretReconciliationError" in world.reasons(SECOND), "it is told")
+    world.grant(PULL, "pull-second")
+    until(lambda: world.known("Ready", SECOND) == FINE, "the role is taken up", within=90)
+    world.shows("denied write is allowed", name=SECOND, Ready=FINE, TargetsSynced=FINE)
+    drop_policies(world.hub, SECOND)
+
+
+def test_a_dead_cluster_shows_and_clears_itself_and_keeps_no_policy(world: Stage) -> None:
+    world.other.freeze()
+    try:
+        put(
+            world.hub,
+            policy(NAME, sources=["ecr", "docker"], namespaces={"names": ["team-*"]}, deletionPolicy="Retain"),
+        )
+        away = ("Unknown", "TargetUnreachable")
+        world.shows("dead cluster", Ready=away, TargetsReachable=("False", "TargetUnreachable"))
+        status = shown(world.hub, NAME)["status"]
+        assert (status["status"], status["clusters"][0]["name"]) == ("Ready", "north")
+        assert status["clusters"][0]["reason"] in ("Timeout", "Unreachable")
+        put(world.hub, policy("brief", sources=["docker"], namespaces={"names": ["nobody"]}, secret="pull-brief"))
+        until(lambda: world.condition("Ready", "brief") == away, "the other one says so too")
+        drop_policies(world.hub, "brief")
+        assert world.hub.client().ask("GET", f"{COLLECTION}/brief").status == 404
+    finally:
+        world.other.thaw()
+    world.shows("cluster is back", Ready=FINE, TargetsReachable=("True", "AllReachable"))
+    until(lambda: {"TargetUnreachable", "TargetsReachable"} <= set(world.reasons()), "both are told")
+
+
+def test_at_rest_and_over_a_restart_no_status_is_written_until_somebody_edits_it(world: Stage) -> None:
+    until(lambda: shown(world.hub, NAME)["status"]["targets"]["summary"] == "10/10", "the counts are shown", within=40)
+    before, told = shown(world.hub, NAME), len(world.events())
+    traffic, watch = Traffic([world.hub]), Watch()
+    until(lambda: watch.seconds > REST_SECONDS, "a while goes by", poll=0.5)
+    assert _writes(traffic) == []
+    world.program.stop()
+    world.program.start()
+    watch = Watch()
+    until(lambda: watch.seconds > REST_SECONDS / 2 and world.known("Ready") == FINE, "it has settled", poll=0.5)
+    assert _writes(traffic) == []
+    assert shown(world.hub, NAME)["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    assert len(world.events()) == told
+    cleared = {"conditions": None, "status": "Failed", "reason": "so I say"}
+    world.hub.client().merge(f"{COLLECTION}/{NAME}/status", {"status": cleared})
+    until(lambda: world.condition("Ready") == FINE, "what somebody did to it is put right", within=35)
+    assert shown(world.hub, NAME)["status"]["status"] == "Ready"
+    assert len(world.events()) == told
+
+
+def _writes(traffic: Traffic) -> Iterable[str]:
+    return [entry.uri for entry in traffic.writes() if entry.resource in ("imagepullsecrets/status", "events")]
+
+
+def _foreign(namespace: str) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": PULL, "namespace": namespace},
+        "type": "Opaque",
+        "stringData": {"theirs": "yes"},
+    }
