@@ -4,7 +4,7 @@ Owns the ledger; what it lets go, holds and has approved is stored before the ve
 every synced cluster has said what it wishes under the newest world, so that one edit is judged as one.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 import anyio
 import structlog
@@ -24,9 +24,6 @@ STORE_AGAIN_SECONDS = 5.0
 COUNT_AGAIN_SECONDS = 0.05
 GATHER_SECONDS = 0.02
 
-Show = Callable[[bytes], Awaitable[None]]
-"""Shows the held sets, as JSON; raises PortError when it cannot."""
-
 log = structlog.get_logger()
 
 
@@ -42,15 +39,12 @@ class Braker:
         clock: Clock,
         counted: Callable[[], bool] = lambda: True,
         away: Callable[[], frozenset[ClusterName]] = frozenset,
-        show: Show | None = None,
     ) -> None:
         """``counted`` says whether every cluster was looked at, or cannot be: an edit's targets are all known then.
 
         ``away``: the clusters that cannot be.
-        ``show`` puts what is held where users find it, beside the store.
         """
         self._store = store
-        self._show = show
         self._on_show: bytes | None = None
         self._safety = safety
         self._world = world
@@ -159,8 +153,6 @@ class Braker:
         if content == self._on_show or (self._on_show is None and not held and not expansions):
             return
         try:
-            if self._show is not None:
-                await self._show(content)
             await self._store.save(Section.HELD, SETS, content)
         except PortError as failure:
             log.warning("Held sets could not be shown; it is tried again", message=str(failure))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import anyio
 import structlog
 
-from imps_multi.actors.braker import Braker, Show
+from imps_multi.actors.braker import Braker
 from imps_multi.actors.claims import Claims
 from imps_multi.actors.composer import Memory, Rules, identity_keys, run_composer
 from imps_multi.actors.fleet import run_fleet
@@ -67,8 +67,6 @@ class Ports:
     rand: Rand
     observe: bool = False
     board: PolicyBoard | None = None
-    show_held: Show | None = None
-    """Shows what is held in the hub, where that is a place to look at."""
     """Where policies show how they stand: a hub in a cluster."""
 
 
@@ -86,7 +84,6 @@ class Service:
             clock=ports.clock,
             counted=lambda: self.reporter.counted,
             away=lambda: self.reporter.away,
-            show=None if ports.observe else ports.show_held,
         )
         self.shown: Latest[Mapping[PolicyName, Shown]] | None = None if ports.board is None else Latest({})
         self.reporter = Reporter(

@@ -86,7 +86,6 @@ class Assembly:
             rand=random.random,
             observe=observe,
             board=parts.cluster.board if parts.cluster is not None else None,
-            show_held=parts.cluster.held.show if parts.cluster is not None else None,
         )
         self.service = Service(self.ports)
         self.metrics.watch(self.snapshot)

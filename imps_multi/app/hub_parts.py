@@ -19,7 +19,6 @@ from imps_multi.hubs.directory import DirectoryHub
 from imps_multi.hubs.state_directory import ReadOnlyStore, StateDirectory
 from imps_multi.kube.cluster_hub import ClusterHub
 from imps_multi.kube.connection import Connection
-from imps_multi.kube.held_map import HeldMap
 from imps_multi.kube.hub_link import HubLink
 from imps_multi.kube.policy_board import HubBoard
 from imps_multi.kube.shared import Shared
@@ -46,7 +45,6 @@ class HubInCluster:
     link: HubLink
     hub: ClusterHub
     board: HubBoard
-    held: HeldMap
     secrets: StateSecrets
 
     async def reach(self) -> None:
@@ -102,8 +100,7 @@ def hub_parts(
         rand=random.random,
     )
     board = HubBoard(link, hub.cache, clock=time.time, instance=socket.gethostname())
-    held = HeldMap(link, NamespaceName(configuration.hub.namespace), HubId(configuration.hub.id))
-    cluster = HubInCluster(link=link, hub=hub, board=board, held=held, secrets=secrets)
+    cluster = HubInCluster(link=link, hub=hub, board=board, secrets=secrets)
     return HubParts(hub=hub, store=ReadOnlyStore(secrets) if read_only else secrets, cluster=cluster)
 
 
