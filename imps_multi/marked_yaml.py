@@ -147,14 +147,14 @@ def _documents(text: str, file: str, parser: Any) -> tuple[tuple[Document, ...],
     except yaml.MarkedYAMLError as error:
         raise Unreadable([*builder.mistakes, _syntax(error, text, file)]) from None
     except yaml.YAMLError:
-        raise Unreadable([*builder.mistakes, Mistake(Place(file), "cannot be parsed")]) from None
+        raise Unreadable([*builder.mistakes, Mistake(Place(file, 1, 1), "cannot be parsed")]) from None
     return tuple(Document(root, file) for root in roots if root.value is not None), tuple(builder.mistakes)
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Mistake:
     """Word a syntax error; the parser's own text may quote a value, so what it quotes goes."""
     mark = error.problem_mark or error.context_mark
-    place = Place(file, mark.line + 1, mark.column + 1) if mark is not None else Place(file)
+    place = Place(file, mark.line + 1, mark.column + 1) if mark is not None else Place(file, 1, 1)
     problem = re.sub(r"'[^']{2,}'", "'…'", error.problem or "cannot be parsed")
     context = f" {error.context}" if error.context else ""
     sign = _sign_at(text, place)

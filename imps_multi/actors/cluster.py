@@ -70,7 +70,7 @@ def _unusable(member: FleetMember, failure: PortError, *, since: float, next_att
         since=since,
         next_attempt=next_attempt,
     )
-    return ClusterReport(settings=member.settings, contact=contact, contacted=True)
+    return ClusterReport(settings=member.settings, contact=contact)
 
 
 async def session(here: Station, lost: Lost) -> None:

@@ -131,7 +131,6 @@ def come_up(here: Station) -> None:
     if before.phase is phase:
         return
     log.info("Cluster is up", target_cluster=here.name, server_version=before.version, paused=phase is Phase.PAUSED)
-    here.contacted = True
     _set(here, Contact(phase=phase, since=here.setting.clock(), uid=before.uid, version=before.version))
 
 
@@ -141,7 +140,6 @@ def degrade(here: Station, failure: PortError, delay: float) -> None:
     message = str(failure)
     if (before.phase, before.reason) != (Phase.DEGRADED, failure.reason.value):
         log.warning("Cluster is degraded", target_cluster=here.name, reason=failure.reason.value, message=message)
-    here.contacted = True
     here.book.observed.unsync()
     here.settle_picture()
     _set(
@@ -163,7 +161,6 @@ def quarantine(here: Station, uid: Uid, holder: str) -> None:
     message = f"{here.name} and {holder} are one cluster (kube-system {uid}); {holder} keeps it, remove one of the two"
     if before.phase is not Phase.QUARANTINED:
         log.error("Cluster is configured twice", target_cluster=here.name, holder=holder, uid=uid)
-    here.contacted = True
     since = before.since if before.phase is Phase.QUARANTINED else now
     _set(
         here,

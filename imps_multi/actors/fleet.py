@@ -92,4 +92,4 @@ def _quarantined(member: FleetMember, status: ChildStatus, setting: Setting) -> 
         since=now,
         next_attempt=now + wait,
     )
-    return ClusterReport(settings=member.settings, contact=contact, contacted=True)
+    return ClusterReport(settings=member.settings, contact=contact)

@@ -64,9 +64,10 @@ class Keepers:
             log.warning("Stored token could not be deleted", identity=key, message=str(failure))
 
     def force(self, keys: Iterable[str]) -> None:
-        """Mint these anew, once."""
+        """Mint these anew, once; for one that waits for its first token, that is the one."""
         for key in keys:
-            if (cell := self._forced.get(key)) is not None:
+            cell, state = self._forced.get(key), self._states.get(key)
+            if cell is not None and state is not None and state.get(None) is not None:
                 cell.set(cell.value + 1)
 
     def _start(self, identity: MintIdentity) -> None:

@@ -51,7 +51,6 @@ def report(here: Station) -> ClusterReport:
         contact=structs.replace(contact, last_contact=last_contact),
         synced=book.synced,
         listed=book.listed,
-        contacted=here.contacted,
         settled=book.view.version if settled else -1,
         looked=here.looked_through,
         given_up=not settled and book.listed and all(here.queue.failures(one) >= TRIES for one in book.writing),

@@ -66,6 +66,8 @@ class Ports:
     clock: Clock
     rand: Rand
     observe: bool = False
+    supposing: bool = False
+    """Whether what a run would mint now is taken as there, to plan what it would write."""
     board: PolicyBoard | None = None
     """Where policies show how they stand: a hub in a cluster."""
 
@@ -169,6 +171,7 @@ class Service:
             clock=ports.clock,
             rand=ports.rand,
             enabled=not ports.observe,
+            supposing=ports.observe and ports.supposing,
         )
         stored = load(dict(await ports.store.load(Section.TOKENS)))
         async with self._supervisor("credential", ALONE) as credentials:

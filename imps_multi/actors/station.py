@@ -64,7 +64,6 @@ class Station:
     """Until when the cluster asked to be left alone."""
     adopted_at: float = 0.0
     """The wall-clock time at which the newest world was taken in."""
-    contacted: bool = False
     misses: Misses = field(default_factory=Misses)
     looked_through: int = -1
     """The version of the world for which every touched namespace was looked at."""

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mint:
-    """What every keeper shares. ``enabled`` False mints nothing (observe)."""
+    """What every keeper shares. ``enabled`` False mints nothing (observe); ``supposing``: as if it had (a plan)."""
 
     provider: Callable[[str], Provider]
     documented_life: Callable[[str], float]
@@ -35,6 +35,7 @@ class Mint:
     clock: Clock
     rand: Rand
     enabled: bool = True
+    supposing: bool = False
 
 
 async def keep_token(
@@ -63,6 +64,9 @@ async def keep_token(
             current = await renew(identity, mint, current)
             failures = failures + 1 if current.failure else 0
             state.set(current)
+        elif mint.supposing and not current.supposed and _due(current, mint):
+            current = _supposed(identity, mint)
+            state.set(current)
         elif not current.tried:
             current = structs.replace(current, tried=True, failure="" if current.token else "nothing is minted now")
             state.set(current)
@@ -87,6 +91,13 @@ async def renew(identity: MintIdentity, mint: Mint, current: KeeperState) -> Kee
     log.info("Credential was minted", provider=identity.provider, identity=identity.key, expires_at=ends)
     await _store(identity, mint, token)
     return KeeperState(token=token, next_refresh=_next(token, 2 * mint.rand() - 1), tried=True)
+
+
+def _supposed(identity: MintIdentity, mint: Mint) -> KeeperState:
+    """Return what stands for a token that a run would mint now; nothing is written or stored in a plan."""
+    now = mint.clock()
+    token = MintedToken("AWS", "would be minted", now, now + mint.documented_life(identity.provider))
+    return KeeperState(token=token, next_refresh=None, tried=True, supposed=True)
 
 
 def load(items: dict[str, bytes]) -> dict[str, MintedToken]:

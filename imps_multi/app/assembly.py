@@ -49,15 +49,18 @@ class Assembly:
         *,
         observe: bool,
         read_only: bool,
+        supposing: bool = False,
         audit: str | None = None,
         changed: Sequence[HubObject] = (),
     ) -> None:
         """``observe`` writes and mints nothing; ``read_only`` leaves the state store as it is.
 
-        ``audit``: where to, if not as configured. ``changed``: objects to see in the hub in place of those there.
+        ``supposing``: go on as if what is due had been minted. ``audit``: where to, if not as configured.
+        ``changed``: objects to see in the hub in place of those there.
         """
         configuration = loaded.configuration
         self.loaded = loaded
+        self._started_with = configuration
         self.state_root = state_root(configuration)
         self.metrics = Metrics()
         wanted = "" if observe else configuration.telemetry.audit_log
@@ -85,6 +88,7 @@ class Assembly:
             clock=time.time,
             rand=random.random,
             observe=observe,
+            supposing=supposing,
             board=parts.cluster.board if parts.cluster is not None else None,
         )
         self.service = Service(self.ports)
@@ -120,17 +124,23 @@ class Assembly:
             self.hub_in_cluster.hub.reconsider()
         self._fleet = fleet
         self.ports.safety.set_if_changed(safety(after))
+        if stuck := needs_restart(self._started_with, after):
+            self._refused(f"restart to take up changes of {', '.join(stuck)}; all else was taken up")
+            log.warning("Configuration needs a restart", clusters=len(fleet.members), changed=stuck)
+            return
         self.reload = Reload(successful=True, succeeded_at=time.time())
-        stuck = needs_restart(before, after)
-        message = f"restart to take up changes of {', '.join(stuck)}" if stuck else ""
-        self.ports.configuration.set(ConfigurationView(last_reload_successful=not stuck, error=message))
-        log.info("Configuration was taken up", clusters=len(fleet.members), needs_restart=stuck)
+        self.ports.configuration.set(ConfigurationView())
+        log.info("Configuration was taken up", clusters=len(fleet.members))
 
     def refuse(self, error: Exception) -> None:
         """Keep the last good configuration, and say so."""
-        self.reload = Reload(successful=False, succeeded_at=self.reload.succeeded_at)
-        self.ports.configuration.set(ConfigurationView(last_reload_successful=False, error=str(error)))
+        self._refused(str(error))
         log.error("Configuration cannot be used; the last good one stays in force", message=str(error))
+
+    def _refused(self, message: str) -> None:
+        """Say, in status and metrics alike, that not all of the newest configuration is in force."""
+        self.reload = Reload(successful=False, succeeded_at=self.reload.succeeded_at)
+        self.ports.configuration.set(ConfigurationView(last_reload_successful=False, error=message))
 
     def snapshot(self) -> MetricsSnapshot:
         """Look at everything that the metrics show."""

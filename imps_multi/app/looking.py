@@ -90,7 +90,9 @@ async def look(loaded: Loaded, take: Callable[[Service], Awaitable[T]], changed:
     Raises:
         HubUnreachable: a hub in a cluster does not answer.
     """
-    assembly = await anyio.to_thread.run_sync(lambda: Assembly(loaded, observe=True, read_only=True, changed=changed))
+    assembly = await anyio.to_thread.run_sync(
+        lambda: Assembly(loaded, observe=True, read_only=True, supposing=True, changed=changed)
+    )
     try:
         if assembly.hub_in_cluster is not None:
             await assembly.hub_in_cluster.reach()

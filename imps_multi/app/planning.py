@@ -24,6 +24,7 @@ def collect(service: Service) -> PlanResult:
         policies=sorted(PlannedPolicy(view.name, view.status.targets.desired) for view in status.policies),
         targets=sum(view.targets.desired for view in status.clusters),
         in_sync=sum(view.targets.in_sync for view in status.clusters),
+        mints=[str(ref) for ref, source in sorted(service.world.value.sources.items()) if source.supposed],
     )
 
 

@@ -20,6 +20,8 @@ from imps_multi.ports import Interpreter
 from imps_multi.registries.catalogue import interpreter
 from imps_multi.registries.ecr_source import AmbientRule
 
+_DOCKER_KEYS = (".dockerconfigjson", ".dockercfg")
+
 
 class Finding(Struct, frozen=True, order=True):
     """Something that is wrong, or, as a warning, that may be."""
@@ -105,8 +107,11 @@ def _where(manifest: Manifest, secret: SourceSecret, message: str) -> str:
     """Return the path of the key that a fault names, if it names one that is there."""
     words = {word.strip("\"',:;()") for word in message.split()}
     key = next((key for key in sorted(secret.data, key=len, reverse=True) if key in words), None)
+    if key is None and "type" in words:
+        return "type" if "type" in manifest.object.content else ""
+    key = key or next((each for each in _DOCKER_KEYS if each in secret.data), None)  # what is wrong stands within it
     if key is None:
-        return "type" if "type" in words and "type" in manifest.object.content else ""
+        return ""
     plain = manifest.object.content.get("stringData") or {}
     return f"{'stringData' if key in plain else 'data'}[{key}]"
 

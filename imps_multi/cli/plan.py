@@ -137,6 +137,8 @@ def show(result: "PlanResult", output: Format) -> None:
         print_data(result, output)
         return
     show_writes(result.writes, output)
+    for source in result.mints:
+        say(f"source {source}: a token would be minted first")
     for problem in result.problems:
         say(f"{problem.subject}: {problem.reason}: {problem.message}")
     say(in_short(result))

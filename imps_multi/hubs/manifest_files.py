@@ -46,7 +46,7 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
 
 def unreadable(path: Path, error: OSError) -> ManifestFile:
     """Return the content of a file that could not be read."""
-    return ManifestFile((), (HubProblem(Place(str(path)), f"cannot be read: {why(error)}"),))
+    return ManifestFile((), (HubProblem(Place(str(path), 1, 1), f"cannot be read: {why(error)}"),))
 
 
 def stable_content(path: Path) -> bytes:

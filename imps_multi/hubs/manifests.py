@@ -60,7 +60,9 @@ def read_manifests(content: bytes, file: str) -> ManifestFile:
     except Unreadable as error:
         return ManifestFile((), tuple(HubProblem(mistake.place, mistake.message) for mistake in error.mistakes))
     if not found:
-        return ManifestFile((), (HubProblem(Place(file), "is empty; take the file away if nothing belongs there"),))
+        return ManifestFile(
+            (), (HubProblem(Place(file, 1, 1), "is empty; take the file away if nothing belongs there"),)
+        )
     reader = _Reader()
     for document in found:
         reader.read(document, document.value, "")

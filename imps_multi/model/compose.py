@@ -27,12 +27,16 @@ from imps_multi.model.world import InvalidView, Resolved, Retained, Standing, Wo
 
 
 class KeeperState(Struct, frozen=True):
-    """What a token keeper has. ``tried``: it has asked at least once, or had a stored token."""
+    """What a token keeper has. ``tried``: it has asked at least once, or had a stored token.
+
+    ``supposed``: the token is none; it stands for the one that a run would mint now, in a plan.
+    """
 
     token: MintedToken | None = None
     next_refresh: float | None = None
     failure: str = ""
     tried: bool = False
+    supposed: bool = False
 
 
 class Inputs(Struct, frozen=True):
@@ -112,6 +116,7 @@ def _minted(ref: SourceRef, source: MintSource, keeper: KeeperState, fault: str)
         issued_at=token.issued_at,
         expires_at=token.expires_at,
         next_refresh=keeper.next_refresh,
+        supposed=keeper.supposed,
         reason=reason,
         message=message or source.remark,
     )

@@ -128,6 +128,8 @@ class SourceState(Struct, frozen=True):
     issued_at: float | None = None
     expires_at: float | None = None
     next_refresh: float | None = None
+    supposed: bool = False
+    """Whether the entries only stand for what a run would mint now (a plan)."""
     reason: str = ""
     """Empty when all is well, else a CamelCase reason (SourceError, SourceNotAllowed)."""
     message: str = ""

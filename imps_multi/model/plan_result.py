@@ -50,6 +50,8 @@ class PlanResult(Struct, frozen=True, rename="camel"):
     policies: list[PlannedPolicy] = field(default_factory=list)
     targets: int = 0
     in_sync: int = 0
+    mints: list[str] = field(default_factory=list)
+    """The sources for which a run would ask for a token first."""
 
 
 def operation_of(write: Write | None) -> str:

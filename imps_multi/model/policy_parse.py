@@ -6,7 +6,7 @@ under ``spec`` they are one where they look like a known field, else ignored as 
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final
@@ -53,6 +53,7 @@ TARGET_FIELDS: Final = ("clusters", "namespaces", "namespacesWithPods", "secret"
 GENERATION_BYTES: Final = 6
 """So many bytes of digest make a generation that every JSON reader keeps exact."""
 
+_SOURCE_NAMESPACE: Final = ": the namespace of the source Secret in the hub"
 _CLUSTERS_NEEDED: Final = (
     'is required here, as the configuration has no defaultClusters: write clusters: {names: ["*"]} for every cluster '
     "of the fleet"
@@ -150,15 +151,22 @@ def _required(fields: Fields, parent: Mapping[str, object] | None, path: str) ->
     return content if isinstance(value, Mapping) else None
 
 
-def _required_name(fields: Fields, value: object, path: str) -> str:
+def _required_name(
+    fields: Fields,
+    value: object,
+    path: str,
+    *,
+    problem_of: Callable[[str], str | None] = dns_subdomain_problem,
+    meaning: str = "",
+) -> str:
     """Read the name of an object; an invalid one is kept, so that the problem can be told by it."""
     if value is None:
-        fields.problem(path, "is required")
+        fields.problem(path, f"is required{meaning}")
         return ""
     name = fields.text(value, path)
     if name is None:
         return ""
-    problem = dns_subdomain_problem(name)
+    problem = problem_of(name)
     if problem is not None:
         fields.problem(path, f"{shown(name)} is not valid: {problem}")
     return name
@@ -190,21 +198,10 @@ def _source(fields: Fields, value: object, path: str) -> SourceRef | None:
     content = fields.mapping(value, path)
     _stray_fields(fields, content, path, ("name", "namespace"))
     name = _required_name(fields, content.get("name"), f"{path}.name")
-    namespace = _namespace_name(fields, content.get("namespace"), f"{path}.namespace")
+    namespace = _required_name(
+        fields, content.get("namespace"), f"{path}.namespace", problem_of=dns_label_problem, meaning=_SOURCE_NAMESPACE
+    )
     return SourceRef(NamespaceName(namespace), name) if name and namespace else None
-
-
-def _namespace_name(fields: Fields, value: object, path: str) -> str:
-    if value is None:
-        fields.problem(path, "is required: the namespace of the source Secret in the hub")
-        return ""
-    name = fields.text(value, path)
-    if name is None:
-        return ""
-    problem = dns_label_problem(name)
-    if problem is not None:
-        fields.problem(path, f"{shown(name)} is not valid: {problem}")
-    return name
 
 
 def _target_secret(fields: Fields, secret: Mapping[str, object] | None) -> TargetSecret:
@@ -213,12 +210,15 @@ def _target_secret(fields: Fields, secret: Mapping[str, object] | None) -> Targe
     path = "spec.target.secret"
     fields.known_only(secret, path, ("name", "labels", "annotations"))
     name = _required_name(fields, secret.get("name"), f"{path}.name")
-    labels = fields.text_map(secret.get("labels"), f"{path}.labels")
-    annotations = fields.text_map(secret.get("annotations"), f"{path}.annotations")
-    for key, value in labels.items():
-        _own_pair(fields, join(f"{path}.labels", key), key, label_key_problem(key) or label_value_problem(value))
-    for key in annotations:
-        _own_pair(fields, join(f"{path}.annotations", key), key, annotation_key_problem(key))
+    labels = _pairs(
+        fields,
+        secret.get("labels"),
+        f"{path}.labels",
+        lambda key, value: label_key_problem(key) or label_value_problem(value),
+    )
+    annotations = _pairs(
+        fields, secret.get("annotations"), f"{path}.annotations", lambda key, _: annotation_key_problem(key)
+    )
     if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATIONS_SIZE:
         fields.problem(f"{path}.annotations", f"are more than {ANNOTATIONS_SIZE} bytes together; shorten them")
     labels.pop(IMPS_OWNER_LABEL, None)  # IMPS's own marks, which IMPS writes over whatever a policy says
@@ -226,11 +226,15 @@ def _target_secret(fields: Fields, secret: Mapping[str, object] | None) -> Targe
     return TargetSecret(SecretName(name), tuple(sorted(labels.items())), tuple(sorted(annotations.items())))
 
 
-def _own_pair(fields: Fields, path: str, key: str, problem: str | None) -> None:
-    if key == MANAGED_BY_LABEL or key.startswith(f"{DOMAIN}/"):
-        fields.problem(path, "is imps-multi's own mark; take it away")
-    elif problem is not None:
-        fields.problem(path, f"is not valid: {problem}")
+def _pairs(fields: Fields, value: object, path: str, problem_of: Callable[[str, str], str | None]) -> dict[str, str]:
+    """Read the labels or the annotations that targets are to carry."""
+    pairs = fields.text_map(value, path)
+    for key, text in pairs.items():
+        if key == MANAGED_BY_LABEL or key.startswith(f"{DOMAIN}/"):
+            fields.problem(join(path, key), "is imps-multi's own mark; take it away")
+        elif (problem := problem_of(key, text)) is not None:
+            fields.problem(join(path, key), f"is not valid: {problem}")
+    return pairs
 
 
 def _uid(value: object) -> Uid | None:

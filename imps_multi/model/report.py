@@ -77,8 +77,6 @@ class ClusterReport(Struct, frozen=True):
     synced: bool = False
     listed: bool = False
     """The same, but for names that may not be read there."""
-    contacted: bool = False
-    """Whether the cluster answered, or failed to, at least once."""
     settled: int = -1
     looked: int = -1
     """The version of the world for which every namespace that it touches was looked at."""

@@ -8,15 +8,11 @@ import base64
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from types import TracebackType
-from typing import Self
-
-import anyio
 
 from imps_multi.sandbox.access import Access
 from imps_multi.sandbox.deletion import finish_namespace
 from imps_multi.sandbox.faults import Faults
-from imps_multi.sandbox.listener import CLOSING, Listener
+from imps_multi.sandbox.listener import Listener, Server
 from imps_multi.sandbox.requests import RequestLog
 from imps_multi.sandbox.server import ApiServer, Manners
 from imps_multi.sandbox.store import Store, utc_now
@@ -24,7 +20,7 @@ from imps_multi.sandbox.store import Store, utc_now
 __all__ = ["SandboxCluster"]
 
 
-class SandboxCluster:
+class SandboxCluster(Server):
     """A Kubernetes-compatible API server on 127.0.0.1.
 
     Attributes:
@@ -67,32 +63,9 @@ class SandboxCluster:
         self._tokens = dict(tokens or {})
         self._ca = ca
         self._server = ApiServer(store=self.store, access=self.access, log=self.requests, manners=manners or Manners())
-        self._listener = Listener(self._server.handle, ssl_context=ssl_context)
+        super().__init__(Listener(self._server.handle, ssl_context=ssl_context))
         self.faults = Faults(self._listener)
         self._server.attach(self.faults)
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with anyio.move_on_after(CLOSING, shield=True):
-            await self.stop()
-
-    async def start(self) -> None:
-        """Listen on a port of the system's choosing."""
-        await self._listener.open()
-
-    async def stop(self) -> None:
-        """Close every connection and give the port back."""
-        await self._listener.close()
-
-    @property
-    def url(self) -> str:
-        """Its address, the same before and after `faults.refuse`."""
-        return self._listener.url
 
     @property
     def identity(self) -> str:

@@ -15,7 +15,7 @@ from aiohttp.web_request import BaseRequest
 from imps_multi.sandbox.cluster import SandboxCluster
 from imps_multi.sandbox.ecr import SandboxEcr
 from imps_multi.sandbox.ecr_faults import Nonsense
-from imps_multi.sandbox.listener import Listener
+from imps_multi.sandbox.listener import Listener, Server
 from imps_multi.sandbox.status import ApiError
 
 __all__ = ["Control"]
@@ -33,26 +33,18 @@ class _Namespaces(msgspec.Struct, forbid_unknown_fields=True):
     annotations: dict[str, str] = {}
 
 
-class Control:
+class Control(Server):
     """One remote control for any number of clusters and an ECR endpoint."""
 
     def __init__(self, clusters: Mapping[str, SandboxCluster], ecr: SandboxEcr | None = None) -> None:
         self._clusters = dict(clusters)
         self._ecr = ecr
-        self._listener = Listener(self._handle)
-
-    async def start(self) -> None:
-        """Listen on a port of the system's choosing."""
-        await self._listener.open()
-
-    async def stop(self) -> None:
-        """Give the port back."""
-        await self._listener.close()
+        super().__init__(Listener(self._handle))
 
     @property
     def url(self) -> str:
         """Where everything starts."""
-        return f"{self._listener.url}/_sandbox"
+        return f"{super().url}/_sandbox"
 
     async def _handle(self, request: BaseRequest) -> web.StreamResponse:
         body = await request.read()

@@ -11,11 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qsl
 
-import anyio
 import msgspec
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
@@ -23,7 +20,7 @@ from aiohttp.web_request import BaseRequest
 from imps_multi.sandbox import sts
 from imps_multi.sandbox.ecr_faults import EcrFaults, Refusal
 from imps_multi.sandbox.identities import Identities, Identity
-from imps_multi.sandbox.listener import CLOSING, Listener
+from imps_multi.sandbox.listener import Listener, Server
 from imps_multi.sandbox.sigv4 import Credential, SignatureError, Signed, verify
 from imps_multi.sandbox.store import utc_now
 
@@ -50,7 +47,7 @@ class Issued:
         return f"Issued(account={self.account}, region={self.region}, expires_at={self.expires_at})"
 
 
-class SandboxEcr:
+class SandboxEcr(Server):
     """The endpoint.
 
     Attributes:
@@ -80,31 +77,8 @@ class SandboxEcr:
         self.issued: list[Issued] = []
         self._length = password_length
         self._now = now
-        self._listener = Listener(self._handle)
+        super().__init__(Listener(self._handle))
         self.faults = EcrFaults(self._listener)
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with anyio.move_on_after(CLOSING, shield=True):
-            await self.stop()
-
-    async def start(self) -> None:
-        """Listen on a port of the system's choosing."""
-        await self._listener.open()
-
-    async def stop(self) -> None:
-        """Close every connection and give the port back."""
-        await self._listener.close()
-
-    @property
-    def url(self) -> str:
-        """What to give as endpoint_url."""
-        return self._listener.url
 
     @property
     def mints(self) -> int:

@@ -11,12 +11,14 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
-from typing import cast
+from types import TracebackType
+from typing import Self, cast
 
+import anyio
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
-__all__ = ["CLOSING", "MAX_BODY", "Handler", "Listener", "abort"]
+__all__ = ["MAX_BODY", "Handler", "Listener", "Server", "abort"]
 
 Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -126,6 +128,37 @@ class Listener:
         if self._reserve is not None:
             self._reserve.close()
             self._reserve = None
+
+
+class Server:
+    """What stands behind one port; a context manager that listens. Every server of the sandbox is one."""
+
+    def __init__(self, listener: Listener) -> None:
+        """Build one that does not listen yet."""
+        self._listener = listener
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with anyio.move_on_after(CLOSING, shield=True):
+            await self.stop()
+
+    async def start(self) -> None:
+        """Listen on a port of the system's choosing."""
+        await self._listener.open()
+
+    async def stop(self) -> None:
+        """Close every connection and give the port back."""
+        await self._listener.close()
+
+    @property
+    def url(self) -> str:
+        """Its address, the same before and after `faults.refuse`."""
+        return self._listener.url
 
 
 def abort(transport: asyncio.BaseTransport | None) -> None:

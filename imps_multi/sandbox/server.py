@@ -182,8 +182,8 @@ class ApiServer:
                 raise
             refused = error
         self.watches[watch] = None
+        response = web.StreamResponse(headers={"Content-Type": _JSON})
         try:
-            response = web.StreamResponse(headers={"Content-Type": _JSON})
             await response.prepare(call.request)
             self._log.answered(call.seen, response.status)
             if refused is not None:
@@ -191,10 +191,12 @@ class ApiServer:
             else:
                 seconds = self._manners.bookmark_seconds
                 await run(watch, response, passage=self.faults.may_speak, bookmark_seconds=seconds)
-            return response
+        except ConnectionResetError:
+            pass  # the client left between two events: nobody is there to be told
         finally:
             watch.close()
             del self.watches[watch]
+        return response
 
 
 def _read(request: BaseRequest) -> Call:

@@ -28,6 +28,7 @@ class Bench:
     provider: FakeProvider = field(init=False)
     draw: float = 0.5
     enabled: bool = True
+    supposing: bool = False
 
     def __post_init__(self) -> None:
         self.provider = FakeProvider(self.clock)
@@ -42,6 +43,7 @@ class Bench:
             clock=self.clock,
             rand=lambda: self.draw,
             enabled=self.enabled,
+            supposing=self.supposing,
         )
 
     @property

@@ -49,6 +49,19 @@ async def test_one_keeper_serves_any_number_of_equal_identities(bench: Bench) ->
         assert sorted(key for _, key in bench.provider.mints) == ["one", "two"]
 
 
+async def test_a_forced_mint_is_the_first_one_where_that_is_still_to_come(bench: Bench) -> None:
+    bench.provider.latency = 2.0
+    async with keepers(bench) as kept:
+        await kept.keep([ONE])
+        await until(lambda: bench.provider.minting)
+        kept.force(["one"])
+        await anyio.sleep(60.0)
+        assert len(bench.provider.mints) == 1
+        kept.force(["one"])
+        await anyio.sleep(60.0)
+        assert len(bench.provider.mints) == 2
+
+
 async def test_an_identity_that_is_not_used_any_more_ends_its_keeper_and_its_stored_token(bench: Bench) -> None:
     async with keepers(bench) as kept:
         await kept.keep([ONE, TWO])

@@ -177,6 +177,24 @@ async def test_observe_without_a_stored_token_says_so(bench: Bench) -> None:
     assert bench.provider.mints == []
 
 
+async def test_a_plan_goes_on_as_if_it_had_minted_and_stores_nothing(bench: Bench) -> None:
+    bench.enabled, bench.supposing = False, True
+    async with bench.keeping():
+        await until(lambda: bench.token)
+        assert bench.state.value.supposed
+        assert bench.state.value.failure == ""
+        await anyio.sleep(LIFE)
+    assert (bench.provider.mints, bench.store.saves) == ([], [])
+
+
+async def test_a_plan_supposes_nothing_where_the_stored_token_is_young(bench: Bench) -> None:
+    bench.enabled, bench.supposing = False, True
+    async with bench.keeping(issued(bench, ago=0.1 * LIFE)):
+        await until(lambda: bench.state.get(KeeperState()).tried)
+        await anyio.sleep(60.0)
+        assert (bench.password, bench.state.value.supposed) == ("old", False)
+
+
 async def test_a_suspend_is_noticed_within_a_minute(bench: Bench) -> None:
     async with bench.keeping():
         await until(lambda: bench.password == "token-1")

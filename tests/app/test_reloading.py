@@ -67,6 +67,21 @@ def names(assembly: Assembly) -> list[str]:
     return [member.settings.name for member in assembly.ports.members.value]
 
 
+async def test_a_change_that_needs_a_restart_says_so_until_it_is_undone(tmp_path: Path) -> None:
+    await write(tmp_path / "c.yaml", config())
+    await write(tmp_path / "fleet", kubeconfig("one"))
+    async with reloading(tmp_path) as assembly:
+        for clusters in ("one", "two"):  # a later change does not make it forgotten
+            await write(tmp_path / "fleet", kubeconfig(clusters))
+            await write(tmp_path / "c.yaml", config().replace("id: a", "id: b"))
+            await until(assembly, lambda: names(assembly) == [clusters] and not assembly.reload.successful)  # noqa: B023  # waited for in this turn
+            view = assembly.ports.configuration.value
+            assert (view.last_reload_successful, "changes of hub" in view.error) == (False, True)
+        await write(tmp_path / "c.yaml", config())
+        await until(assembly, lambda: assembly.reload.successful)
+        assert assembly.ports.configuration.value.last_reload_successful
+
+
 async def test_a_changed_kubeconfig_is_taken_up(tmp_path: Path) -> None:
     await write(tmp_path / "c.yaml", config())
     await write(tmp_path / "fleet", kubeconfig("one"))

@@ -109,6 +109,7 @@ def test_an_unknown_field_of_a_configuration_has_its_place_path_and_a_suggestion
     [
         ('"password"', '"password', "hub/source.yaml:6:3: stringData[.dockerconfigjson]: "),
         ("stringData:", "data:", "hub/source.yaml:6:3: data[.dockerconfigjson]: is not valid base64"),
+        ('"username": "u", "password"', '"auth"', "hub/source.yaml:6:3: stringData[.dockerconfigjson]: "),
         ("kubernetes.io/dockerconfigjson", "kubernetes.io/tls", "must be of type kubernetes.io/dockerconfigjson"),
         (".dockerconfigjson:", "config.json:", "key .dockerconfigjson is missing"),
     ],

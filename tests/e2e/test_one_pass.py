@@ -170,7 +170,8 @@ def test_a_plan_shows_what_a_pass_then_writes_and_writes_nothing(acts: Acts) -> 
     assert acts.planning == []
     assert {(one["cluster"], one["namespace"]) for one in acts.planned["writes"]} == WHERE == set(acts.first.uids)
     assert {one["operation"] for one in acts.planned["writes"]} == {"create"}
+    assert (acts.planned["problems"], acts.planned["mints"]) == ([], ["registry-access/ecr"])
 
 
 def test_a_plan_after_a_pass_is_empty(acts: Acts) -> None:
-    assert acts.planned_again["writes"] == []
+    assert (acts.planned_again["writes"], acts.planned_again["mints"]) == ([], [])

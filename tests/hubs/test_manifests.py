@@ -78,8 +78,8 @@ def test_other_kinds_are_ignored_with_one_warning() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "hub/a.yaml: is empty; take the file away if nothing belongs there"),
-        ("# only a comment\n", "hub/a.yaml: is empty; take the file away if nothing belongs there"),
+        ("", "hub/a.yaml:1:1: is empty; take the file away if nothing belongs there"),
+        ("# only a comment\n", "hub/a.yaml:1:1: is empty; take the file away if nothing belongs there"),
         ("a: [", "hub/a.yaml:2:1: did not find expected node content while parsing a flow node"),
         ("- 1\n", "hub/a.yaml:1:1: must be a manifest (a mapping with apiVersion, kind), is a list"),
         ("metadata: {}\n", "hub/a.yaml:1:1: kind is required, and must be a text"),

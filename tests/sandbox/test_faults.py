@@ -6,6 +6,7 @@ import aiohttp
 import anyio
 import anyio.lowlevel
 import pytest
+from aiohttp import web
 from anyio.abc import TaskGroup
 
 from imps_multi.sandbox.cluster import SandboxCluster
@@ -136,6 +137,22 @@ async def test_a_cut_breaks_open_watches_and_the_port_stays_open(cluster: Sandbo
         with pytest.raises(BROKEN):
             await stream.event()
     assert (await api.get(SECRETS)).status == 200
+    assert cluster.watches == 0
+
+
+async def test_a_client_that_leaves_within_an_event_is_no_error(
+    cluster: SandboxCluster, api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its connection may be closing when the next event is written, before the server hears of it."""
+
+    async def write(_: web.StreamResponse, __: bytes) -> None:
+        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+    async with api.watch(SECRETS, resourceVersion=str(cluster.store.version)) as stream:
+        monkeypatch.setattr(web.StreamResponse, "write", write)
+        await api.post(SECRETS, secret("seen-by-nobody"))
+        assert await stream.event() is None
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
     assert cluster.watches == 0
 
 
