@@ -79,7 +79,7 @@ def test_what_is_foreign_is_never_written_to(bench: Bench) -> None:
     adopter = bench.view.policies[plan.policy or PolicyName("")]
     assert adopter.policy.conflict_policy is ConflictPolicy.ADOPT
     assert adopter.able
-    assert adopter.selects(bench.record)
+    assert adopter.selects(bench.record, bench.pods)
     assert adoptable(bench.found or {})
     after = texts(metadata_of(carry_out(bench.found, plan) or {})["annotations"])
     assert after[f"{OURS}adopted"] == "true"
