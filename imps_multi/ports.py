@@ -101,7 +101,7 @@ class ServerVersion(Struct, frozen=True):
     git_version: str
 
 
-class Written(Struct, frozen=True):
+class Written(Struct, frozen=True, gc=False):
     """The answer to a create or an update."""
 
     uid: Uid
@@ -260,7 +260,7 @@ class Provider(Protocol):
         """
 
 
-class WriteRecord(Struct, frozen=True):
+class WriteRecord(Struct, frozen=True, gc=False):
     """One write to a target cluster, for the audit log and the metrics. ``result``: ok, or the error's name."""
 
     time: float

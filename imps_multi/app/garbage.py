@@ -24,7 +24,7 @@ def calm_collector() -> None:
     gc.set_threshold(YOUNG, OLDER, OLDEST)
 
 
-GIVE_BACK_SECONDS: Final = 30.0
+GIVE_BACK_SECONDS: Final = 10.0
 
 
 async def keep_giving_back() -> None:

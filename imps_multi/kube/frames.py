@@ -30,7 +30,7 @@ class Lost(Struct, Generic[E], frozen=True):
     event: E
 
 
-class Bookmark(Struct, frozen=True):
+class Bookmark(Struct, frozen=True, gc=False):
     """Nothing changed up to this version. ``ends_list``: everything that was there has been sent."""
 
     version: int

@@ -24,7 +24,7 @@ _HEAD_END: Final = b"\r\n\r\n"
 _NO_TIMER: Final = TimerNoop()
 
 
-class Whole(Struct, frozen=True):
+class Whole(Struct, frozen=True, gc=False):
     """An answer that came in one piece."""
 
     status: int

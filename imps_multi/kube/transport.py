@@ -50,7 +50,7 @@ FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError)
 T = TypeVar("T")
 
 
-class Call(Struct, frozen=True):
+class Call(Struct, frozen=True, gc=False):
     """A request. ``what`` says in words what is tried; ``path`` is encoded and starts with a slash."""
 
     what: str

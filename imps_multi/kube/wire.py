@@ -23,7 +23,7 @@ class OwnerReference(Struct, gc=False, rename="camel", omit_defaults=True):
     block_owner_deletion: bool | None = None
 
 
-class Meta(Struct, rename="camel"):
+class Meta(Struct, gc=False, rename="camel"):
     """An object's or a list's metadata. ``resource_version`` comes as digits in a string."""
 
     name: str = ""
@@ -37,14 +37,14 @@ class Meta(Struct, rename="camel"):
     owner_references: list[OwnerReference] | None = None
 
 
-class ListMeta(Struct, rename="camel"):
+class ListMeta(Struct, gc=False, rename="camel"):
     """A list's metadata."""
 
     resource_version: int = 0
     continue_: str = field(name="continue", default="")
 
 
-class NamespaceObject(Struct):
+class NamespaceObject(Struct, gc=False):
     """A Namespace or a pod (whole or metadata only), or the Status of an ERROR event."""
 
     metadata: Meta = field(default_factory=Meta)
@@ -54,7 +54,7 @@ class NamespaceObject(Struct):
     details: StatusDetails | None = None
 
 
-class SecretObject(Struct):
+class SecretObject(Struct, gc=False):
     """A Secret, or the Status of an ERROR event. ``data`` comes out of its base64."""
 
     metadata: Meta = field(default_factory=Meta)
@@ -71,35 +71,35 @@ class SecretObject(Struct):
         return f"SecretObject({self.metadata.namespace}/{self.metadata.name})"
 
 
-class NamespaceFrame(Struct):
+class NamespaceFrame(Struct, gc=False):
     """One line of a watch over namespaces or pods."""
 
     type: str
     object: NamespaceObject
 
 
-class SecretFrame(Struct):
+class SecretFrame(Struct, gc=False):
     """One line of a watch over Secrets."""
 
     type: str
     object: SecretObject
 
 
-class NamespacePage(Struct):
+class NamespacePage(Struct, gc=False):
     """One page of a list of namespaces or pods."""
 
     metadata: ListMeta
     items: list[NamespaceObject] | None = None
 
 
-class SecretPage(Struct):
+class SecretPage(Struct, gc=False):
     """One page of a list of Secrets."""
 
     metadata: ListMeta
     items: list[SecretObject] | None = None
 
 
-class Identified(Struct):
+class Identified(Struct, gc=False):
     """Anything of which only the metadata matters."""
 
     metadata: Meta

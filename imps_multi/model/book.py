@@ -44,7 +44,7 @@ PLAN_SECONDS = 5.0
 """So long a plan outlives the look that made it, if nothing but time has changed."""
 
 
-class Due(Struct, frozen=True):
+class Due(Struct, frozen=True, gc=False):
     """A namespace that needs a worker: now, or ``at`` a wall-clock time. ``urgent``: missing, or edited by somebody."""
 
     namespace: NamespaceName

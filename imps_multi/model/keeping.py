@@ -31,7 +31,7 @@ from imps_multi.model.wanted import Wanted
 from imps_multi.model.world import Resolved
 
 
-class Content(Struct, frozen=True):
+class Content(Struct, frozen=True, gc=False):
     """What a kept target should hold (None: its data is left alone), the loss wished, when to look again.
 
     ``trouble``: reason and message where there is nothing that it could hold.

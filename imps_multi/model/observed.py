@@ -73,13 +73,13 @@ class SeenSecret(Struct, frozen=True, gc=False):
     immutable: bool = False
 
 
-class NamespaceSeen(Struct, frozen=True):
+class NamespaceSeen(Struct, frozen=True, gc=False):
     """ADDED or MODIFIED."""
 
     record: NamespaceRecord
 
 
-class NamespaceGone(Struct, frozen=True):
+class NamespaceGone(Struct, frozen=True, gc=False):
     """DELETED."""
 
     name: NamespaceName
@@ -94,7 +94,7 @@ class NamespacesReplaced(Struct, frozen=True):
     reset: bool = False
 
 
-class SecretSeen(Struct, frozen=True):
+class SecretSeen(Struct, frozen=True, gc=False):
     """ADDED or MODIFIED, or the answer to a write of ours."""
 
     namespace: NamespaceName
@@ -102,7 +102,7 @@ class SecretSeen(Struct, frozen=True):
     secret: SeenSecret
 
 
-class SecretGone(Struct, frozen=True):
+class SecretGone(Struct, frozen=True, gc=False):
     """DELETED, or a 404 answered to us (then ``resource_version`` is the one that was expected)."""
 
     namespace: NamespaceName

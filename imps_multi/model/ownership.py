@@ -22,14 +22,14 @@ from imps_multi.model.names import (
 from imps_multi.model.observed import Marks, Pairs, SeenSecret
 
 
-class Ours(Struct, frozen=True):
+class Ours(Struct, frozen=True, gc=False):
     """Ours, whole or stripped; ``policy`` is None where nothing says which policy wrote it."""
 
     policy: PolicyName | None
     stripped: bool = False
 
 
-class Foreign(Struct, frozen=True):
+class Foreign(Struct, frozen=True, gc=False):
     """Not ours; ``why`` is for the conflict's message."""
 
     why: str

@@ -22,7 +22,7 @@ from imps_multi.model.world import Standing
 TOO_LARGE = "the merged Secret is over 1 MiB"
 
 
-class Sight(Struct, frozen=True):
+class Sight(Struct, frozen=True, gc=False):
     """One target of ours as it is looked at: where, what lies there, when."""
 
     record: NamespaceRecord

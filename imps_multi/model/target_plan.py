@@ -32,7 +32,7 @@ class Wish(Struct, frozen=True, order=True):
     loses: tuple[RegistryKey, ...] = ()
 
 
-class Line(Struct, frozen=True):
+class Line(Struct, frozen=True, gc=False):
     """One policy's view of a target. ``desired`` is False for what lies there unwanted."""
 
     policy: PolicyName
@@ -48,13 +48,13 @@ class Line(Struct, frozen=True):
     """Nothing but pods selects the namespace, or did when it was selected last: it lingers longer."""
 
 
-class Create(Struct, frozen=True):
+class Create(Struct, frozen=True, gc=False):
     """POST."""
 
     wanted: Wanted
 
 
-class Update(Struct, frozen=True):
+class Update(Struct, frozen=True, gc=False):
     """Change in place: a PUT where nothing foreign is on it, else a merge patch.
 
     ``wanted`` None changes marks only (``labels``/``annotations`` to set; None takes one away).
@@ -71,7 +71,7 @@ class Update(Struct, frozen=True):
     """The ownerReferences that stay, as a JSON list, where others go; None leaves them all."""
 
 
-class Delete(Struct, frozen=True):
+class Delete(Struct, frozen=True, gc=False):
     """DELETE with preconditions; with ``check``, only if nobody in the namespace names the Secret."""
 
     uid: Uid
@@ -82,7 +82,7 @@ class Delete(Struct, frozen=True):
 Write = Create | Update | Delete
 
 
-class TargetPlan(Struct, frozen=True):
+class TargetPlan(Struct, frozen=True, gc=False):
     """The plan of one Secret name in one namespace."""
 
     namespace: NamespaceName

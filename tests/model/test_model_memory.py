@@ -6,7 +6,17 @@ import pytest
 
 from imps_multi.model.book import Book
 from imps_multi.model.names import NamespaceName, SecretName, Uid
-from imps_multi.model.observed import Marks, NamespaceRecord, NamespacesReplaced, SecretsReplaced, SeenSecret
+from imps_multi.model.observed import (
+    Marks,
+    NamespaceGone,
+    NamespaceRecord,
+    NamespaceSeen,
+    NamespacesReplaced,
+    SecretGone,
+    SecretSeen,
+    SecretsReplaced,
+    SeenSecret,
+)
 from imps_multi.model.view import View
 from imps_multi.model.wanted import WantedCache
 from tests.model.objects import observe
@@ -95,6 +105,7 @@ def test_the_garbage_collector_is_spared_the_many() -> None:
     """Structs without gc do not make every collection walk over a million of them."""
     assert not SeenSecret.__struct_config__.gc
     assert not NamespaceRecord.__struct_config__.gc
+    assert not any(event.__struct_config__.gc for event in (NamespaceSeen, NamespaceGone, SecretSeen, SecretGone))
     assert sys.getsizeof(NamespaceRecord(NamespaceName("a"), 1)) <= 80
     assert sys.getsizeof(SeenSecret(Uid("u"), 1, "t", b"", Marks())) <= 96
 
