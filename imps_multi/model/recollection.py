@@ -33,7 +33,7 @@ class Recollection:
     def note(self, where: Where, before: SeenSecret | None, after: SeenSecret, hubs: frozenset[HubId]) -> None:
         """Remember what was ours and lost its marks, and count what was made anew."""
         if before is not None and before.uid == after.uid:
-            self._note_adopted(before, after, hubs)
+            self._note_adopted(before, after)
             if marked_whole(after, hubs):
                 self.remembered.pop(after.uid, None)
             elif after.uid not in self.remembered and isinstance(whose := self._owner(before, hubs), Ours):
@@ -77,10 +77,10 @@ class Recollection:
         """Forget Secret names."""
         self.forget([where for where in self._lost if where[1] in names])
 
-    def _note_adopted(self, before: SeenSecret, after: SeenSecret, hubs: frozenset[HubId]) -> None:
+    def _note_adopted(self, before: SeenSecret, after: SeenSecret) -> None:
         if marked_adopted(after.marks):
             self.adopted.discard(after.uid)
-        elif marked_adopted(before.marks) and isinstance(self._owner(before, hubs), Ours):
+        elif marked_adopted(before.marks):
             self.adopted.add(after.uid)
 
     def _drop(self, uid: Uid) -> None:
