@@ -21,6 +21,7 @@ from imps_multi.cli.rbac import rbac
 from imps_multi.cli.reserved import RESERVED, SETTINGS, not_in_this_version
 from imps_multi.cli.run import run
 from imps_multi.cli.schema import schema
+from imps_multi.cli.status import status
 from imps_multi.cli.sync import sync
 from imps_multi.cli.validate import validate
 from imps_multi.cli.version import version
@@ -42,7 +43,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for _command in (run, demo, validate, plan, sync, approve, leave, rbac, crd, schema, completion, version):
+for _command in (run, demo, validate, plan, status, sync, approve, leave, rbac, crd, schema, completion, version):
     app.command(cls=QuickCommand)(_command)
 for _name in RESERVED:
     app.command(_name, cls=QuickCommand, hidden=True, context_settings=SETTINGS, add_help_option=False)(

@@ -7,9 +7,12 @@ import enum
 import io
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 class Format(enum.Enum):
@@ -35,11 +38,15 @@ def fail(text: str, code: int = 2) -> typer.Exit:
     return typer.Exit(code)
 
 
-def print_data(value: object, form: Format) -> None:
-    """Print a value of ours as JSON or YAML, its fields named as in the status API."""
+def print_data(value: object, form: Format, *, nulls: bool = True) -> None:
+    """Print a value of ours as JSON or YAML, its fields named as in the status API; that one shows no nulls."""
     import msgspec
 
     plain = msgspec.to_builtins(value)
+    if not nulls:
+        from imps_multi.telemetry.status_json import without_nulls
+
+        plain = without_nulls(plain)
     if form is Format.YAML:
         import yaml
 
@@ -48,23 +55,30 @@ def print_data(value: object, form: Format) -> None:
         typer.echo(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
 
 
-def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, folding: str = "") -> None:
-    """Print columns as kubectl does; on a terminal the ``folding`` column is broken into lines where it must."""
-    from rich.console import Console
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, folding: str = "") -> "Table":
+    """Lay out columns as kubectl does."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    made = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 3, 0, 0))
     for header in headers:
-        table.add_column(header, no_wrap=header != folding, overflow="fold")
+        made.add_column(header, no_wrap=header != folding, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
+        made.add_row(*(Text(cell, style=_style(cell)) for cell in row))
+    return made
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, folding: str = "") -> None:
+    """Print columns; on a terminal the ``folding`` column is broken into lines where it must."""
+    from rich.console import Console
+
+    made = table(headers, rows, folding=folding)
     if sys.stdout.isatty():
-        Console(file=sys.stdout, highlight=False).print(table)
+        Console(file=sys.stdout, highlight=False).print(made)
         return
     wide = Console(file=io.StringIO(), width=_ENDLESS, highlight=False)
     with wide.capture() as captured:
-        wide.print(table)
+        wide.print(made)
     for line in captured.get().splitlines():
         typer.echo(line.rstrip())
 
@@ -82,4 +96,15 @@ _STYLES = {
     "release": "magenta",
     "delete": "red",
     "held": "bold red",
+    "Up": "green",
+    "True": "green",
+    "Starting": "yellow",
+    "Unknown": "yellow",
+    "Degraded": "red",
+    "False": "red",
+    "Quarantined": "bold red",
+    "ok": "green",
+    "warning": "yellow",
+    "wrong": "red",
+    "unreachable": "bold red",
 }

@@ -4,7 +4,7 @@ import typer
 
 from imps_multi.cli.output import fail
 
-RESERVED = ("status", "clusters", "doctor", "check", "preflight")
+RESERVED = ("clusters", "doctor", "check", "preflight")
 SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 

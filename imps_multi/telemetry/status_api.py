@@ -1,17 +1,16 @@
 """The status as JSON under ``/api/v1/status``, read-only and always 200, for people, scripts and the status command.
 
-Fed by a function that returns the newest ``ServiceStatus``. Nulls are left out; every other field is always there.
+Fed by a function that returns the newest ``ServiceStatus``.
 """
 
 from collections.abc import Callable
 
 import anyio.to_thread
-import msgspec
 from aiohttp import web
 
 from imps_multi.model.status import ServiceStatus
+from imps_multi.telemetry.status_json import PATH, encode_status
 
-PATH = "/api/v1/status"
 HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -34,18 +33,6 @@ def status_routes(status: Callable[[], ServiceStatus]) -> list[web.RouteDef]:
         return web.Response(body=body, content_type="application/json", headers=HEADERS)
 
     return [web.get(PATH, handle), web.get("/", _page)]
-
-
-def encode_status(status: ServiceStatus) -> bytes:
-    """Write a status as JSON, camelCase, without nulls."""
-    return msgspec.json.encode(without_nulls(msgspec.to_builtins(status)))
-
-
-def without_nulls(value: object) -> object:
-    """Drop what is null from every mapping in a plain value."""
-    if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
-    return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 async def _page(_request: web.Request) -> web.Response:  # noqa: ASYNC124  # aiohttp wants a coroutine function
