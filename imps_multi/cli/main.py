@@ -11,6 +11,7 @@ import os
 import typer
 
 from imps_multi.cli.approve import approve
+from imps_multi.cli.clusters import clusters
 from imps_multi.cli.completion import COMPLETE_VARIABLE, PROGRAM, completion
 from imps_multi.cli.crd import crd
 from imps_multi.cli.demo import demo
@@ -43,7 +44,22 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for _command in (run, demo, validate, plan, status, sync, approve, leave, rbac, crd, schema, completion, version):
+for _command in (
+    run,
+    demo,
+    validate,
+    plan,
+    status,
+    clusters,
+    sync,
+    approve,
+    leave,
+    rbac,
+    crd,
+    schema,
+    completion,
+    version,
+):
     app.command(cls=QuickCommand)(_command)
 for _name in RESERVED:
     app.command(_name, cls=QuickCommand, hidden=True, context_settings=SETTINGS, add_help_option=False)(

@@ -4,7 +4,7 @@ import typer
 
 from imps_multi.cli.output import fail
 
-RESERVED = ("clusters", "doctor", "check", "preflight")
+RESERVED = ("doctor", "check", "preflight")
 SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
