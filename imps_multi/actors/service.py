@@ -21,6 +21,7 @@ from imps_multi.actors.quarantine import Quarantine
 from imps_multi.actors.reporter import Reporter
 from imps_multi.actors.setting import Setting
 from imps_multi.actors.token_keeper import Mint, load
+from imps_multi.model.decommission import is_cleared
 from imps_multi.model.fleet import Safety
 from imps_multi.model.hub import HubSnapshot
 from imps_multi.model.names import ClusterName, HubId, PolicyName
@@ -205,6 +206,10 @@ class Service:
     def _left(self, name: ClusterName) -> None:
         """A cluster left the configuration: what it has stays there, and what does not expire stays good."""
         report, world = self.reporter.reports.get(name), self.world.value
+        if report is not None and is_cleared(report, world):
+            log.info("Cluster left the configuration; nothing of ours is left there", target_cluster=name)
+            self.reporter.forget(name)
+            return
         policies = [world.policies[one] for one in (report.policies if report else ()) if one in world.policies]
         lasting = {str(one.ref) for policy in policies for one in policy.sources if one.entries and not one.expires_at}
         log.warning(

@@ -40,6 +40,12 @@ def progress(report: ClusterReport, world: World) -> Progress | None:
     return Progress(DECOMMISSIONING, "; ".join([f"{left} Secrets of ours are left", *_why(report)]))
 
 
+def is_cleared(report: ClusterReport, world: World) -> bool:
+    """Say whether nothing of ours is left in a cluster that was decommissioned."""
+    found = progress(report, world)
+    return found is not None and found.reason == DECOMMISSIONED
+
+
 def _there(tally: PolicyTally) -> int:
     return tally.in_sync + tally.pending + tally.failed + tally.conflict + tally.lingering + tally.held
 

@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from imps_multi.model.decommission import DECOMMISSIONED, DECOMMISSIONING
 from tests.actors.fakes import policy, static
@@ -27,6 +28,24 @@ async def test_few_secrets_go_at_once_and_the_end_is_told(stage: Stage) -> None:
         assert not going.secrets
         stage.configure(going.member(), staying.member())
         await until(lambda: len(going.secrets) == 5)
+
+
+async def test_what_a_cluster_keeps_that_leaves_the_configuration_is_warned_of_unless_it_was_cleared(
+    stage: Stage,
+) -> None:
+    going, staying = stage.cluster("going", *spaces(2)), stage.cluster("staying", *spaces(2))
+    stage.hub.put(policy(), static())
+    with capture_logs() as logged:
+        async with stage.running() as service:
+            await settled(service)
+            stage.configure(going.member(decommission=True), staying.member())
+            await until(lambda: cluster_view(service, "going").reason == DECOMMISSIONED)
+            stage.configure()
+            await until(lambda: not service.reporter.reports)
+    left = {line["target_cluster"]: line for line in logged if "left the configuration" in line["event"]}
+    assert (left["going"]["log_level"], left["staying"]["log_level"]) == ("info", "warning")
+    assert left["staying"]["credentials_left_behind"] == ["registry-access/static"]
+    assert len(staying.secrets) == 2
 
 
 async def test_many_secrets_wait_for_approval_and_stay_fresh(stage: Stage) -> None:

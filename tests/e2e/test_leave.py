@@ -1,6 +1,10 @@
 """Leaving real clusters: Secrets handed over or removed by hand, and what of that a running instance forbids."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -126,6 +130,29 @@ def test_one_cluster_is_purged_of_what_is_ours_and_of_nothing_else(world: Stage)
     assert sorted(entry.verb for entry in traffic.writes()) == ["delete"] * (len(TEAMS) + len(TOOLS) - 2) + ["patch"]
     audited = [line for line in world.site.written() if line["why"] == "left (purge)"]
     assert len(audited) == len(said["secrets"]) == len(TEAMS) + len(TOOLS) - 1
+
+
+def test_on_a_terminal_it_asks_and_does_what_was_agreed_on(world: Stage) -> None:
+    words = ("leave", "tools", "--purge", "--config", str(world.site.config))
+    code, said = on_a_terminal(*words, answer="n")
+    assert (code, len(by_namespace(world.east))) == (2, len(TEAMS) + len(TOOLS))
+    assert "Delete 4 Secrets in 2 clusters?" in said
+    code, said = on_a_terminal(*words, answer="y")
+    assert (code, set(by_namespace(world.east))) == (0, set(TEAMS)), said
+
+
+def on_a_terminal(*words: str, answer: str) -> tuple[int, str]:
+    """Run a command with a terminal to ask on; return the exit code and what it said."""
+    ours, its = pty.openpty()
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        done = subprocess.run(  # noqa: S603 - the program under test
+            [sys.executable, "-m", "imps_multi", *words], stdin=its, capture_output=True, timeout=60, check=False
+        )
+    finally:
+        os.close(ours)
+        os.close(its)
+    return done.returncode, done.stderr.decode()
 
 
 def test_a_cluster_that_is_away_is_told_and_a_second_run_goes_on(world: Stage) -> None:
