@@ -11,7 +11,7 @@ from imps_multi.model.target_plan import Line, State
 CONTESTED_AFTER = 5
 FORGOTTEN_SECONDS = 600.0
 SLOWEST_SECONDS = 300.0
-SHOWN_SECONDS = 60.0
+SHOWN_SECONDS = 20.0
 """A contest is shown for so long after the last repair was due."""
 IMPS_WEIGHT = 3
 """What one change by a running IMPS operator counts: it comes back every five minutes."""
