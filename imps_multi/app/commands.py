@@ -16,6 +16,7 @@ import structlog
 
 from imps_multi.app.assembly import Assembly
 from imps_multi.app.garbage import calm_collector, keep_giving_back
+from imps_multi.app.held import keep_held_shown, show_once, take_up_once
 from imps_multi.app.hub_parts import HubUnreachable
 from imps_multi.app.members import everything_wrong
 from imps_multi.app.reloading import keep_reloading
@@ -85,6 +86,8 @@ async def _serve(assembly: Assembly, stopping: StopSignal, *, observe: bool) -> 
         if not observe and assembly.hub_in_cluster is None:
             await outer.start(serve_control, assembly.state_root, handlers(service))
             outer.start_soon(take_up_stored, assembly.state_root, service)  # it waits for the service to have loaded
+        elif assembly.hub_in_cluster is not None and not observe:
+            outer.start_soon(keep_held_shown, service, assembly.hub_in_cluster.held)
         await service.run(stopping)
         await assembly.audit.flush()
         outer.cancel_scope.cancel()
@@ -114,10 +117,13 @@ async def _pass(assembly: Assembly, *, observe: bool) -> int:
     async with anyio.create_task_group() as outer:
         outer.start_soon(stop_on_signals, stop)
         outer.start_soon(service.run, stop)
-        if not observe and assembly.hub_in_cluster is None:
-            await take_up_stored(assembly.state_root, service)
+        held = assembly.hub_in_cluster.held if assembly.hub_in_cluster is not None else None
+        if not observe:
+            await (take_up_stored(assembly.state_root, service) if held is None else take_up_once(service, held))
         await wait_settled(service, stop)
         status = service.reporter.compute()
+        if not observe and held is not None:
+            await show_once(status, held)
         stop.set("the pass is over")
         await service.ended.wait()
         outer.cancel_scope.cancel()

@@ -19,6 +19,7 @@ from imps_multi.hubs.directory import DirectoryHub
 from imps_multi.hubs.state_directory import ReadOnlyStore, StateDirectory
 from imps_multi.kube.cluster_hub import ClusterHub
 from imps_multi.kube.connection import Connection
+from imps_multi.kube.held_map import HeldMap
 from imps_multi.kube.hub_link import HubLink
 from imps_multi.kube.policy_board import HubBoard
 from imps_multi.kube.shared import Shared
@@ -46,6 +47,7 @@ class HubInCluster:
     hub: ClusterHub
     board: HubBoard
     secrets: StateSecrets
+    held: HeldMap
 
     async def reach(self) -> None:
         """See to it that the hub answers, for a command that must end. Raises HubUnreachable."""
@@ -92,15 +94,11 @@ def hub_parts(
     timeout = configuration.defaults.request_timeout or REQUEST_TIMEOUT
     link = HubLink(connection, request_timeout=timeout, shared=shared)
     hub = ClusterHub(link, allowed=allowed, rand=random.random)
-    secrets = StateSecrets(
-        link,
-        NamespaceName(configuration.hub.namespace),
-        HubId(configuration.hub.id),
-        on_unreadable=_tell_unreadable,
-        rand=random.random,
-    )
+    namespace, hub_id = NamespaceName(configuration.hub.namespace), HubId(configuration.hub.id)
+    secrets = StateSecrets(link, namespace, hub_id, on_unreadable=_tell_unreadable, rand=random.random)
     board = HubBoard(link, hub.cache, clock=time.time, instance=socket.gethostname())
-    cluster = HubInCluster(link=link, hub=hub, board=board, secrets=secrets)
+    held = HeldMap(link, namespace, hub_id)
+    cluster = HubInCluster(link=link, hub=hub, board=board, secrets=secrets, held=held)
     return HubParts(hub=hub, store=ReadOnlyStore(secrets) if read_only else secrets, cluster=cluster)
 
 

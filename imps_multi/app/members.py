@@ -40,14 +40,7 @@ def members(loaded: Loaded, shared: Shared) -> Members:
         InvalidConfiguration: with everything that is wrong in the file or in what it points to.
     """
     read: dict[Path, Kubeconfig] = {}
-
-    def contexts_of(path: Path) -> tuple[str, ...]:
-        try:
-            read.setdefault(path, kubeconfig.load(path))
-        except KubeconfigError as error:
-            raise ValueError(str(error)) from error
-        return read[path].contexts
-
+    contexts_of = partial(_contexts, read)
     clusters, problems = fleet(loaded, contexts_of)
     found: list[FleetMember] = []
     for cluster in clusters:
@@ -82,6 +75,24 @@ def _hub(
         return read[hub.kubeconfig].connection(read[hub.kubeconfig].chosen(hub.context)), []
     except (KubeconfigError, ValueError, OSError) as error:
         return None, [ConfigProblem(loaded.place(at), at, str(error))]
+
+
+def hub_connection(loaded: Loaded) -> Connection | None:
+    """Return how a hub in a cluster is reached; None for a directory. Raises InvalidConfiguration."""
+    read: dict[Path, Kubeconfig] = {}
+    connection, problems = _hub(loaded, partial(_contexts, read), read)
+    if problems:
+        raise InvalidConfiguration(problems)
+    return connection
+
+
+def _contexts(read: dict[Path, Kubeconfig], path: Path) -> tuple[str, ...]:
+    """Return the contexts of a file, which is read once. Raises ValueError."""
+    try:
+        read.setdefault(path, kubeconfig.load(path))
+    except KubeconfigError as error:
+        raise ValueError(str(error)) from error
+    return read[path].contexts
 
 
 def _is_home(cluster: Configured, member: FleetMember, hub: HubConfig, connection: Connection) -> bool:

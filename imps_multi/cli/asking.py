@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from imps_multi.cli.output import say
 
 if TYPE_CHECKING:
+    from imps_multi.config.load import Loaded
     from imps_multi.hubs.control import Request
 
 FINE, WRONG, CANNOT, UNREACHABLE = 0, 1, 2, 3
@@ -19,11 +20,38 @@ def ask_or_store(config: Path, command: str, argument: str) -> int:
     from imps_multi.hubs.control import Request
 
     try:
-        configuration = load(config, os.environ).configuration
+        loaded = load(config, os.environ)
     except InvalidConfiguration as error:
         say(str(error))
         return CANNOT
+    configuration = loaded.configuration
+    if configuration.hub.in_a_cluster:
+        return _ask_cluster(loaded, Request(command, argument))
     return _ask(state_root(configuration), Request(command, argument), configuration.hub.directory)
+
+
+def _ask_cluster(loaded: "Loaded", request: "Request") -> int:
+    """Ask on the objects of the hub; the instance that runs there, or the next pass, sees it."""
+    import anyio
+
+    from imps_multi.app.asking_hub import ask_approve, ask_sync
+    from imps_multi.app.hub_parts import HubUnreachable
+    from imps_multi.config.load import InvalidConfiguration
+    from imps_multi.ports import PortError
+
+    try:
+        asked = anyio.run(ask_approve if request.command == "approve" else ask_sync, loaded, request.argument)
+    except InvalidConfiguration as error:
+        say(str(error))
+        return CANNOT
+    except HubUnreachable as error:
+        say(str(error))
+        return UNREACHABLE
+    except PortError as error:
+        say(str(error))
+        return WRONG
+    say(asked.message)
+    return FINE if asked.ok else WRONG
 
 
 def _ask(root: Path, request: "Request", directory: Path | None) -> int:

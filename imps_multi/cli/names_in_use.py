@@ -1,6 +1,6 @@
 """Which Secret names a configuration's hub writes or wrote: those that the target role must name.
 
-Blocking: reads the hub's directory, the state store and, for one cluster, the kubeconfigs.
+Blocking: reads the hub's directory, or asks its cluster; the state store; for one cluster, the kubeconfigs.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ from imps_multi.model.names import POLICY_KIND
 from imps_multi.model.policy import InvalidPolicy, Policy
 from imps_multi.model.policy_parse import parse_policy, with_default_clusters
 from imps_multi.model.stored_policy import decode_policy
-from imps_multi.ports import Section
+from imps_multi.ports import PortError, Section
 
 if TYPE_CHECKING:
     from imps_multi.model.fleet import ClusterSettings
@@ -36,8 +36,27 @@ def names_in_use(config: Path, environment: Mapping[str, str], *, cluster: str |
         raise ValueError(str(error)) from error
     settings = _settings(loaded, cluster) if cluster is not None else None
     names = {str(name) for name in loaded.configuration.hub.former_secret_names}
+    if loaded.configuration.hub.in_a_cluster:
+        return frozenset(names | set(_in_hub_cluster(loaded, settings)))
     names |= set(_written(loaded, settings))
     return frozenset(names | set(_remembered(loaded)))
+
+
+def _in_hub_cluster(loaded: Loaded, settings: "ClusterSettings | None") -> Iterator[str]:
+    """Ask a hub in a cluster for its policies, and for what its state remembers."""
+    import anyio
+
+    from imps_multi.app.asking_hub import look_at_hub
+    from imps_multi.app.hub_parts import HubUnreachable
+
+    defaults = tuple(loaded.configuration.default_clusters)
+    try:
+        look = anyio.run(look_at_hub, loaded)
+    except (InvalidConfiguration, HubUnreachable, PortError) as error:
+        raise ValueError(str(error)) from error
+    for policy in look.policies:
+        yield from _of_policy(parse_policy(policy.content), settings, defaults)
+    yield from _names(look.remembered.values())
 
 
 def _written(loaded: Loaded, settings: "ClusterSettings | None") -> Iterator[str]:
@@ -74,12 +93,16 @@ def _remembered(loaded: Loaded) -> Iterator[str]:
     """Return the names that the state store knows: of policies that are gone, and of names that changed."""
     from imps_multi.config.state import state_root
 
-    for _, found in read_items(state_root(loaded.configuration) / Section.POLICIES.value):
-        if isinstance(found, tuple):
-            past = history.decode(found[1])
-            stored = decode_policy(found[1])
-            yield from past[1].names if past is not None else ()
-            yield from [stored.policy.secret.name] if stored is not None else []
+    items = read_items(state_root(loaded.configuration) / Section.POLICIES.value)
+    yield from _names(found[1] for _, found in items if isinstance(found, tuple))
+
+
+def _names(items: Iterable[bytes]) -> Iterator[str]:
+    for content in items:
+        past = history.decode(content)
+        stored = decode_policy(content)
+        yield from past[1].names if past is not None else ()
+        yield from [stored.policy.secret.name] if stored is not None else []
 
 
 def _settings(loaded: Loaded, cluster: str) -> "ClusterSettings":

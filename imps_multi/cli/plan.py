@@ -91,8 +91,7 @@ def plan(
     except InvalidConfiguration as error:
         raise fail(str(error)) from error
     except HubUnreachable as error:
-        say(str(error))
-        raise typer.Exit(UNREACHABLE) from error
+        raise fail(str(error), UNREACHABLE) from error
     show(result, output)
     raise typer.Exit(exit_code(result, kinds))
 

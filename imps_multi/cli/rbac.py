@@ -3,20 +3,25 @@
 import enum
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imps_multi.cli.output import fail
+
+if TYPE_CHECKING:
+    from imps_multi.cli.role import Account
 
 
 class Role(enum.Enum):
     """Roles that can be printed."""
 
     TARGET = "target"
+    HUB = "hub"
 
 
-DEFAULT_ACCOUNT = "imps-system/imps-multi"
+DEFAULT_NAMESPACE = "imps-system"
+DEFAULT_ACCOUNT = f"{DEFAULT_NAMESPACE}/imps-multi"
 
 
 def rbac(
@@ -36,6 +41,14 @@ def rbac(
         str | None,
         typer.Option("--cluster", metavar="NAME", help="Only the names that policies write in this cluster."),
     ] = None,
+    source_namespace: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source-namespace",
+            metavar="NAME",
+            help="For the hub's role: a namespace of source Secrets, where the configuration names none.",
+        ),
+    ] = None,
     service_account: Annotated[
         list[str] | None,
         typer.Option(
@@ -46,22 +59,44 @@ def rbac(
         ),
     ] = None,
 ) -> None:
-    """Print the role of a target cluster, ready for kubectl.
+    """Print the role of a target cluster or of the hub's.
 
-    It comes with its namespace, ServiceAccount and binding. The role names the Secrets: nothing but create works on
-    any other. Apply it again when a policy brings a new name.
+    It is ready for kubectl, with its namespace, ServiceAccount and binding. A target's role names the Secrets: nothing
+    but create works on any other. Apply it again when a policy brings a new name. The hub's lets Secrets be read in the
+    namespaces of sources.namespaces alone.
 
     imps-multi rbac --role target -c imps-multi.yaml | kubectl apply -f -
     """
     from imps_multi.cli.role import accounts_of, target_manifests
 
-    assert role is Role.TARGET
     try:
-        names = _names(config, frozenset(secret_name or ()), cluster)
         accounts = accounts_of(service_account or [DEFAULT_ACCOUNT])
+        if role is Role.HUB:
+            text = _hub(config, source_namespace or [], accounts)
+        else:
+            text = target_manifests(_names(config, frozenset(secret_name or ()), cluster), accounts)
     except ValueError as error:
         raise fail(str(error)) from error
-    typer.echo(target_manifests(names, accounts), nl=False)
+    typer.echo(text, nl=False)
+
+
+def _hub(config: Path | None, given: list[str], accounts: "list[Account]") -> str:
+    from imps_multi.cli.hub_role import checked_namespaces, hub_manifests
+
+    if config is None and not given:
+        raise ValueError("give --config FILE, or --source-namespace NAME for each namespace of source Secrets")
+    if config is None:
+        return hub_manifests(namespace=DEFAULT_NAMESPACE, sources=checked_namespaces(given), accounts=accounts)
+    from imps_multi.config.load import InvalidConfiguration, load
+
+    try:
+        configuration = load(config, os.environ).configuration
+    except InvalidConfiguration as error:
+        raise ValueError(str(error)) from error
+    if not configuration.hub.in_a_cluster:
+        raise ValueError(f"{config} has a hub in a directory, which needs no role")
+    sources = checked_namespaces(given or configuration.sources.namespaces)
+    return hub_manifests(namespace=configuration.hub.namespace, sources=sources, accounts=accounts)
 
 
 def _names(config: Path | None, given: frozenset[str], cluster: str | None) -> frozenset[str]:

@@ -11,7 +11,7 @@ from imps_multi.model.validity import dns_label_problem, dns_subdomain_problem
 
 ROLE: Final = "imps-multi-target"
 MARKS: Final = {"app.kubernetes.io/name": "imps-multi"}
-_RBAC: Final = "rbac.authorization.k8s.io"
+RBAC: Final = "rbac.authorization.k8s.io"
 
 Account = tuple[str, str]
 """A ServiceAccount's namespace and name."""
@@ -37,7 +37,7 @@ def target_manifests(names: Iterable[str], accounts: Sequence[Account]) -> str:
     """Return namespaces, ServiceAccounts, ClusterRole and ClusterRoleBinding as YAML."""
     import yaml
 
-    documents = [*_namespaces(accounts), *_accounts(accounts), _role(names), _binding(accounts)]
+    documents = [*namespaces(accounts), *service_accounts(accounts), _role(names), _binding(accounts)]
     return yaml.safe_dump_all(documents, sort_keys=False, explicit_start=True, default_flow_style=None, width=120)
 
 
@@ -72,12 +72,14 @@ def _account(text: str) -> Account:
     return namespace, name
 
 
-def _namespaces(accounts: Iterable[Account]) -> list[dict[str, Any]]:
+def namespaces(accounts: Iterable[Account]) -> list[dict[str, Any]]:
+    """Return the namespaces of these, each once."""
     names = dict.fromkeys(namespace for namespace, _ in accounts)
     return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names]
 
 
-def _accounts(accounts: Iterable[Account]) -> list[dict[str, Any]]:
+def service_accounts(accounts: Iterable[Account]) -> list[dict[str, Any]]:
+    """Return the ServiceAccounts."""
     return [
         {
             "apiVersion": "v1",
@@ -90,7 +92,7 @@ def _accounts(accounts: Iterable[Account]) -> list[dict[str, Any]]:
 
 def _role(names: Iterable[str]) -> dict[str, Any]:
     return {
-        "apiVersion": f"{_RBAC}/v1",
+        "apiVersion": f"{RBAC}/v1",
         "kind": "ClusterRole",
         "metadata": {"name": ROLE, "labels": dict(MARKS)},
         "rules": rules(names),
@@ -99,9 +101,9 @@ def _role(names: Iterable[str]) -> dict[str, Any]:
 
 def _binding(accounts: Iterable[Account]) -> dict[str, Any]:
     return {
-        "apiVersion": f"{_RBAC}/v1",
+        "apiVersion": f"{RBAC}/v1",
         "kind": "ClusterRoleBinding",
         "metadata": {"name": ROLE, "labels": dict(MARKS)},
-        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": ROLE},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": ROLE},
         "subjects": [{"kind": "ServiceAccount", "namespace": namespace, "name": name} for namespace, name in accounts],
     }

@@ -17,11 +17,11 @@ from imps_multi.kube.excerpt import excerpt
 from imps_multi.kube.hub_cache import POLICIES, Allowed, HubCache, News, Part
 from imps_multi.kube.hub_definition import INSTALL, READ, read_definition
 from imps_multi.kube.hub_link import HubLink
-from imps_multi.kube.hub_objects import HubEvent, policy_reader, secret_reader
+from imps_multi.kube.hub_objects import HubEvent, ItemsReplaced, policy_reader, secret_reader
 from imps_multi.kube.hub_watches import BROKEN, Kept, keep
 from imps_multi.kube.reflector import History, Reflector, Support
 from imps_multi.kube.transport import Transport
-from imps_multi.model.hub import HubReading
+from imps_multi.model.hub import HubObject, HubReading
 from imps_multi.model.names import NamespaceName
 from imps_multi.model.policy import SourceRef
 from imps_multi.ports import Forbidden, NotFound, PortError, Resume, Transient, Unauthorized
@@ -51,6 +51,7 @@ class ClusterHub:
         self._doubts: Latest[int] = Latest(0)
         self._shown: Latest[int] = Latest(0)
         self._news = (self._told.reader(), self._shown.reader())
+        self._listed: anyio.CancelScope | None = None
         self._warned: tuple[str, ...] = ()
         self._support = Support()
         self._probing = SingleFlight(self._probe)
@@ -102,6 +103,20 @@ class ClusterHub:
                     await self._told.wait_newer(version)
                 quiet = waiting.cancelled_caught
 
+    async def list_policies(self) -> tuple[HubObject, ...]:
+        """List all policies, once, for a command. Raises port errors."""
+        found: list[HubObject] = []
+
+        def take(event: HubEvent) -> None:
+            if isinstance(event, ItemsReplaced):
+                found.extend(item.object for item in event.items)
+                listed.cancel()
+
+        transport = await self.link.transport()
+        with anyio.CancelScope() as listed:
+            await Reflector(transport, History(policy_reader(self.link.place)), self._support).run(None, take)
+        return tuple(found)
+
     # Policies
 
     async def _keep_policies(self) -> None:
@@ -110,7 +125,9 @@ class ClusterHub:
         async def stream(resume: Resume | None) -> Resume | None:
             if resume is None:
                 await self._look_at_definition()
-            return await self._stream(history, resume, self._see_policies)
+            with anyio.CancelScope() as self._listed:
+                return await self._stream(history, resume, self._see_policies)
+            return None
 
         await keep(Kept(what="policies", stream=stream, broke=self._policies_broke), self._rand)
 
@@ -151,19 +168,35 @@ class ClusterHub:
         doubts, retries = self._doubts.reader(), BROKEN.start(self._rand)
         while True:
             await doubts.next()
-            while doubtful := self.cache.doubtful:
-                try:
-                    await self._look_at_definition()
-                except PortError as failure:
-                    self._policies_broke(failure)
-                    await anyio.sleep(retries.next())
-                    continue
-                definition = self.cache.definition
-                if definition is not None and definition.terminating:
-                    await anyio.sleep(retries.next())
-                    continue
-                retries.reset()
-                self._tell(self.cache.believe(doubtful))
+            retries.reset()
+            while (doubtful := self.cache.doubtful) and not await self._settle(doubtful):  # noqa: ASYNC110  # it is asked
+                await anyio.sleep(retries.next())
+
+    async def _settle(self, doubtful: frozenset[str]) -> bool:
+        """Take these as deleted where the definition stands as it did; say whether that is settled now."""
+        before = self.cache.definition
+        try:
+            await self._look_at_definition()
+        except NotFound:
+            self._list_anew()
+            return True
+        except PortError as failure:
+            self._tell(self.cache.suspect(str(failure)))
+            return False
+        now = self.cache.definition
+        self._tell(self.cache.suspect(""))
+        if now is None or now.terminating:
+            return False
+        if before is not None and before.uid != now.uid:
+            self._list_anew()
+            return True
+        self._tell(self.cache.believe(doubtful))
+        return True
+
+    def _list_anew(self) -> None:
+        """Give the stream of policies up: one from before the end of the definition need not tell of those after it."""
+        if self._listed is not None:
+            self._listed.cancel()
 
     # Source Secrets
 

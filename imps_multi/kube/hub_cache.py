@@ -72,6 +72,7 @@ class HubCache:
         self._named: dict[NamespaceName, frozenset[str]] = {}
         self._vanished: set[str] = set()
         self._going = False
+        self._suspicion = ""
         self._deleted: set[tuple[str, str, str]] = set()
 
     # What is asked
@@ -160,6 +161,11 @@ class HubCache:
             self._deleted.add((POLICY_KIND, "", name))
         return bool(gone) | self._renamed()
 
+    def suspect(self, message: str) -> bool:
+        """Note why nobody can say whether policies were deleted; empty when somebody can."""
+        changed, self._suspicion = self._suspicion != message, message
+        return changed
+
     def wait_for(self, namespace: NamespaceName) -> bool:
         """Note that a namespace is being looked at anew."""
         return self._stand(Part(namespace), Stand.WAITING)
@@ -244,6 +250,8 @@ class HubCache:
             if stand is Stand.WAITING:
                 what = "the policies" if part.namespace is None else f"the Secrets in namespace {part.namespace}"
                 yield f"{what} could not be listed yet"
+        if self._suspicion:
+            yield f"policies vanished, and nobody can say whether they were deleted: {self._suspicion}"
         if self._going:
             yield (
                 "the CustomResourceDefinition of ImagePullSecret is being deleted; nothing is taken away for it. "

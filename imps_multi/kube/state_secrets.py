@@ -89,10 +89,14 @@ class StateSecrets:
         retries = BROKEN.start(self._rand)
         while True:
             try:
-                return self._taken(await self._contents(section))
+                return await self.read(section)
             except PortError as failure:
                 log.warning("State cannot be read yet", section=section.value, message=str(failure))
                 await anyio.sleep(retries.next())
+
+    async def read(self, section: Section) -> Mapping[str, bytes]:
+        """Return every readable item of a section as it is now. Raises port errors."""
+        return self._taken(await self._contents(section))
 
     async def save(self, section: Section, key: str, content: bytes) -> None:
         """Write one item; the part that makes the others count comes last. Raises Transient when that failed."""

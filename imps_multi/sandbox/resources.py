@@ -94,6 +94,15 @@ RESOURCES = (
         fields=(*(f"regarding.{part}" for part in _INVOLVED), "reason", "type", "reportingController"),
         short_names=("ev",),
     ),
+    Resource(
+        plural="customresourcedefinitions",
+        kind="CustomResourceDefinition",
+        group="apiextensions.k8s.io",
+        namespaced=False,
+        status=True,
+        unconditional_update=False,
+        short_names=("crd", "crds"),
+    ),
     Resource(plural="leases", kind="Lease", group="coordination.k8s.io", unconditional_update=False),
     Resource(
         plural="imagepullsecrets",

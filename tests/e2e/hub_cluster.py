@@ -22,7 +22,13 @@ def lay_hub(cluster: RealCluster, site: Site) -> None:
     path = site.root / "hub.kubeconfig"
     path.write_text(json.dumps(cluster.kubeconfig(SERVICE)))
     path.chmod(0o600)
-    site.configure(hub=hub_part(), sources={"namespaces": [HOME], "endpoints": ["127.0.0.1"]})
+    lay_configuration(site)
+
+
+def lay_configuration(site: Site, **changes: object) -> None:
+    """Write the configuration file."""
+    sources = {"namespaces": [HOME], "endpoints": ["127.0.0.1"]}
+    site.configure(**({"hub": hub_part(), "sources": sources} | changes))
 
 
 def hub_part() -> dict[str, object]:
@@ -52,12 +58,10 @@ def state_secrets(cluster: RealCluster) -> list[Manifest]:
 
 
 def by_hand() -> Iterable[Manifest]:
-    """Return the role of the hub, written down here."""
-    everything = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole"}
+    """Return a role that grants everything, for tests that are about something else."""
     yield {
-        **everything,
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
         "metadata": {"name": "hub"},
-        "rules": [
-            {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
-        ],
+        "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
     }

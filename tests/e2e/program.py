@@ -91,6 +91,13 @@ def printed_role(site: Site) -> list[Manifest]:
     return list(yaml.safe_load_all(finished.out))
 
 
+def printed_hub_role(site: Site) -> list[Manifest]:
+    """Return what a user would apply to the hub's cluster."""
+    finished = command(site, "rbac", "--role", "hub", "--config", str(site.config))
+    assert finished.code == 0, finished.err
+    return list(yaml.safe_load_all(finished.out))
+
+
 class Program:
     """``run`` as a process; a context manager that ends it whatever happens."""
 
