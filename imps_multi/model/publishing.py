@@ -1,8 +1,8 @@
 """When the status of a policy is written to a hub in a cluster, and what of it.
 
-Pure; the publisher asks it for every policy, whenever the status or the hub changed. A condition that flips is written
-at once, anything else at most every half minute, what only goes with the clock every ten minutes, an equal one never.
-Compares states: whoever clears or edits the status finds it put right.
+Pure; the publisher asks it for every policy, whenever the status or the hub changed. A condition that flips, or is of a
+new generation, is written at once; anything else at most every half minute; what only goes with the clock every ten
+minutes; an equal one never. It compares states, so that whoever clears or edits the status finds it put right.
 """
 
 import math
@@ -69,9 +69,9 @@ def due(wanted: PolicyStatus, shown: PolicyStatus | None, sent: Sent | None, *, 
     return Due(last + CHANGE_SECONDS) if _is_stale(base, wanted) else None
 
 
-def flags(status: PolicyStatus) -> frozenset[tuple[str, str, str]]:
-    """Return what of a status is a flip when it changes."""
-    return frozenset((one.type, one.status, one.reason) for one in status.conditions)
+def flags(status: PolicyStatus) -> frozenset[tuple[str, str, str, int]]:
+    """Return what of a status is a flip when it changes; the generation too, for ``kubectl wait`` waits for that."""
+    return frozenset((one.type, one.status, one.reason, one.observed_generation) for one in status.conditions)
 
 
 def alike(one: PolicyStatus, other: PolicyStatus) -> bool:

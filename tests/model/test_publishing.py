@@ -38,6 +38,7 @@ FINE = PolicyStatus(
 BAD = structs.replace(FINE, status="Failed", conditions=[condition(status="False", reason="Conflict")])
 OTHER_REASON = structs.replace(BAD, conditions=[condition(status="False", reason="Expired")])
 WRITING = structs.replace(FINE, conditions=[condition(status="False", reason="PartiallySynced")])
+EDITED = structs.replace(FINE, conditions=[structs.replace(FINE.conditions[0], observed_generation=4)])
 MORE = structs.replace(FINE, managed_namespaces_total=3)
 REWORDED = structs.replace(FINE, conditions=[condition(message="2/2 targets are in sync")])
 LATER = structs.replace(
@@ -69,6 +70,7 @@ def sent(status: PolicyStatus, over: PolicyStatus | None = None) -> Sent:
         pytest.param(MUCH_LATER, FINE, sent(FINE), Due(AT + CHANGE_SECONDS), id="the beat"),
         pytest.param(BAD, FINE, sent(FINE), Due(AT + FLIP_SECONDS, flip=True), id="a flip"),
         pytest.param(OTHER_REASON, BAD, sent(BAD), Due(AT + FLIP_SECONDS, flip=True), id="another reason is a flip"),
+        pytest.param(EDITED, FINE, sent(FINE), Due(AT + FLIP_SECONDS, flip=True), id="another generation is a flip"),
         pytest.param(MORE, FINE, sent(FINE), Due(AT + CHANGE_SECONDS), id="a change"),
         pytest.param(REWORDED, FINE, sent(FINE), Due(AT + CHANGE_SECONDS), id="another message is a change"),
         pytest.param(BAD, FINE, sent(BAD, over=FINE), None, id="on its way"),
