@@ -35,7 +35,7 @@ def test_d25_only_what_we_write_is_ever_read(stage: Stage) -> None:
     read = Counter(one.resource for one in entries)
     assert read["secrets"]
     assert read["namespaces"]
-    assert not read["pods"]
+    assert not read["pods"]  # where no policy asks for them
     named = [
         parse_qs(urlsplit(one.uri).query).get("fieldSelector", [""])[0] for one in entries if one.resource == "secrets"
     ]
@@ -49,6 +49,28 @@ def test_d26_an_event_plans_its_own_namespace_only() -> None:
         book.look(NamespaceName(space), now=NOW)
     changed = NamespaceRecord(NamespaceName(many(50)[7]), 99, labels=(("any", "label"),))
     assert {due.namespace for due in book.see(NamespaceSeen(changed), now=NOW)} <= {changed.name}
+
+
+@pytest.mark.anyio
+async def test_d26_a_pod_plans_its_own_namespace_and_only_if_it_is_the_first_or_the_last_that_matches(
+    actors: Actors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IMPS reconciles every namespace at each event of a matching pod, status updates included."""
+    cluster = actors.cluster("a", *many(50))
+    web = {"app": "web"}
+    actors.hub.put(fake_policy(namespaces={}, pods={"labels": [{"matchLabels": web}]}), static())
+    async with actors.running() as service:
+        await settled(service)
+        counted = spy(monkeypatch)
+        cluster.run_pod(many(50)[7], "web-1", web)
+        await eventually(lambda: len(cluster.secrets) == 1)
+        await anyio.sleep(1.0)
+        assert 1 <= counted["pull"] <= 4
+        before = counted["pull"]
+        for number in range(100):
+            cluster.run_pod(many(50)[7], f"web-{number % 3}", web)
+        await anyio.sleep(10.0)
+        assert counted["pull"] == before
 
 
 @pytest.mark.anyio

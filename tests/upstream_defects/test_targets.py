@@ -5,8 +5,16 @@ import json
 from http import HTTPStatus
 from typing import Any
 
+import anyio
 import pytest
 
+from imps_multi.ports import Conflict, Forbidden
+from tests.actors.fakes import FakeBoard
+from tests.actors.fakes import policy as fake_policy
+from tests.actors.fakes import static as fake_static
+from tests.actors.stage import Stage as Actors
+from tests.actors.stage import spaces as many
+from tests.actors.stage import until as eventually
 from tests.e2e.manifests import docker_source
 from tests.e2e.program import printed_role, sync
 from tests.e2e.site import SERVICE
@@ -16,8 +24,6 @@ from tests.realcluster.client import Manifest
 from tests.realcluster.cluster import RealCluster
 from tests.realcluster.rights import cluster_role, rule
 from tests.upstream_defects.stage import Stage, Writes, ecr, spaces, team
-
-pytestmark = pytest.mark.real
 
 
 def static(defect: str) -> Manifest:
@@ -50,6 +56,7 @@ def opaque(namespace: str) -> Manifest:
     }
 
 
+@pytest.mark.real
 def test_d12_a_write_that_failed_is_no_success(stage: Stage) -> None:
     """IMPS sets the policy Ready after a failed write, and says that it reconciled successfully just now."""
     stage.east.create_namespaces(["d12-quota"])
@@ -65,6 +72,7 @@ def test_d12_a_write_that_failed_is_no_success(stage: Stage) -> None:
     assert set(status["managedNamespaces"]) >= set(spaces("d12", 2))
 
 
+@pytest.mark.real
 def test_d13_a_source_that_failed_is_asked_again_soon(stage: Stage) -> None:
     """IMPS swallows the error of a source, so that its next try is a whole interval of five minutes away."""
     stage.weak.call(lambda: stage.weak.ecr.faults.fail("ServerException", times=2))
@@ -73,6 +81,7 @@ def test_d13_a_source_that_failed_is_asked_again_soon(stage: Stage) -> None:
     stage.weak.wait_for(stage.weak.ecr.faults.heal)
 
 
+@pytest.mark.real
 def test_d14_one_bad_namespace_keeps_no_other_from_being_served_and_cleaned(stage: Stage) -> None:
     """IMPS stops at the first namespace that fails, before it takes anything away, and then backs off for all."""
     bad = ("d14-0-ending", "d14-0-quota", "d14-0-taken")
@@ -100,6 +109,7 @@ def holders(stage: Stage, prefix: str) -> set[str] | None:
     return found[0] if found[0] == found[1] else None
 
 
+@pytest.mark.real
 def test_d15_drift_does_not_stay_until_the_next_interval(stage: Stage) -> None:
     """IMPS does not watch its targets: what somebody edits or deletes stays so for up to five minutes."""
     stage.serve("d15", team("d15", "d15"), static("d15"), namespaces=spaces("d15", 2))
@@ -114,6 +124,7 @@ def test_d15_drift_does_not_stay_until_the_next_interval(stage: Stage) -> None:
     )
 
 
+@pytest.mark.real
 def test_d16_a_secret_that_was_there_is_not_taken_over_in_silence(stage: Stage) -> None:
     """IMPS overwrites whatever has the name, puts its owner on it, and deletes it later."""
     theirs = {**docker_source("pull", password="theirs"), "metadata": {"name": "pull", "namespace": "d16-0"}}
@@ -129,6 +140,7 @@ def test_d16_a_secret_that_was_there_is_not_taken_over_in_silence(stage: Stage) 
     assert stage.east.secret("d16-0", "pull") == before
 
 
+@pytest.mark.real
 def test_d16_two_policies_for_one_target_do_not_overwrite_each_other(stage: Stage) -> None:
     """IMPS lets two policies with one target write over each other at every pass, and says nothing."""
     older = {"creationTimestamp": "2020-01-01T00:00:00Z"}
@@ -150,6 +162,48 @@ def test_d16_two_policies_for_one_target_do_not_overwrite_each_other(stage: Stag
     assert len(writes.seen()) == 4
 
 
+@pytest.mark.real
+def test_d16_an_adopted_secret_says_so_keeps_its_uid_and_is_given_back(stage: Stage) -> None:
+    """IMPS takes over unasked, and what it took over it deletes."""
+    theirs = {**docker_source("pull", password="theirs"), "metadata": {"name": "pull", "namespace": "d16a-0"}}
+    stage.east.create_namespaces(["d16a-0"])
+    stage.east.apply(theirs)
+    uid = by_namespace(stage.east)["d16a-0"]["metadata"]["uid"]
+    stage.serve("d16a", team("d16a", "d16a", conflictPolicy="Adopt", deletionPolicy="Immediate"), static("d16a"))
+    stage.await_synced("d16a", 1)
+    adopted = by_namespace(stage.east)["d16a-0"]["metadata"]
+    assert (adopted["uid"], adopted["annotations"]["imps-multi.io/adopted"]) == (uid, "true")
+    stage.serve("d16a", static("d16a"))
+    until(lambda: "imps-multi.io/hub" not in labels(stage, "d16a-0"), "it is given back when the policy goes")
+    assert by_namespace(stage.east)["d16a-0"]["metadata"]["uid"] == uid
+
+
+def labels(stage: Stage, namespace: str) -> dict[str, str]:
+    """Return the labels of a target."""
+    found: dict[str, str] = by_namespace(stage.east)[namespace]["metadata"].get("labels", {})
+    return found
+
+
+@pytest.mark.anyio
+async def test_d12_a_hub_does_not_show_a_failed_write_as_a_success(actors: Actors) -> None:
+    """IMPS shows Ready, and a time of success, on the object; a conflict there is logged and left."""
+    board = actors.board = FakeBoard(actors.hub)
+    cluster = actors.cluster("a", *many(3))
+    bad = many(3)[1]
+    cluster.write_error = lambda namespace, _name: Forbidden("quota") if namespace == bad else None
+    actors.hub.put(fake_policy(), fake_static())
+    board.error = Conflict("the object has been modified")
+    async with actors.running():
+        await anyio.sleep(5.0)
+        board.error = None
+        await eventually(lambda: board.condition() == ("False", "PartiallySynced"), within=60.0)
+    shown = board.shown()
+    assert (shown["status"], shown.get("lastSuccessfulReconciliation")) == ("Failed", None)
+    assert (shown["targets"]["summary"], shown["managedNamespaces"]) == ("2/3", list(many(3)))
+    assert "Reconciled" not in board.told()
+
+
+@pytest.mark.real
 def test_d17_no_credential_stands_in_the_metadata_of_a_target(stage: Stage) -> None:
     """IMPS copies the whole target, credential and all, into an annotation of it."""
     stage.serve("d17", team("d17", "d17"), static("d17"), namespaces=spaces("d17", 1))
@@ -167,6 +221,7 @@ def shapes(password: str) -> set[str]:
     return {password, *(one[4 * bool(shift) : -4] for shift, one in enumerate(coded))}
 
 
+@pytest.mark.real
 def test_d18_what_is_right_is_not_written_again(stage: Stage) -> None:
     """IMPS compares stringData with data, finds them unequal, and puts every target at every pass."""
     stage.serve("d18", team("d18", "d18"), static("d18"), namespaces=spaces("d18", 5))
@@ -181,6 +236,7 @@ def test_d18_what_is_right_is_not_written_again(stage: Stage) -> None:
     assert writes.seen() == []
 
 
+@pytest.mark.real
 def test_d19_a_delete_that_fails_logs_no_secret(stage: Stage) -> None:
     """IMPS logs the whole Secret, data and all, when it cannot delete it."""
     undeletable = rule("secrets", "get list watch update patch", names=["undeletable"])
@@ -202,6 +258,7 @@ def failures(stage: Stage, namespace: str) -> list[dict[str, Any]]:
     return [line for line in stage.program.log() if line.get("level") != "debug" and namespace in json.dumps(line)]
 
 
+@pytest.mark.real
 def test_d20_what_a_deleted_policy_wrote_does_not_rest_on_an_owner_in_the_cluster(stage: Stage) -> None:
     """IMPS leaves deletion to ownerReferences, which cannot point out of a cluster."""
     stage.serve("d20", team("d20", "d20", deletionPolicy="Immediate"), static("d20"), namespaces=spaces("d20"))
