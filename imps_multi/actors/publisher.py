@@ -28,6 +28,9 @@ WORKERS = 4
 RATE = 20.0
 BURST = 50.0
 RETRY = Backoff(initial=0.5, factor=2.0, cap=15.0, jitter=0.3)
+PAUSE_PER_POLICY = 0.0005
+"""With many policies they are looked at the less often, as a look at all of them costs the more."""
+LONGEST_PAUSE = 0.5
 REREAD_SECONDS = 5.0
 """After a conflict the next reading is waited for, but no longer than this."""
 EVENT_BURST = 25.0
@@ -128,6 +131,7 @@ class Publisher:
             self._take_in()
             for name, page in self._pages.items():
                 self._ask_for(name, page)
+            await anyio.sleep(min(PAUSE_PER_POLICY * len(self._pages), LONGEST_PAUSE))
 
     def _ask_for(self, name: PolicyName, page: _Page) -> None:
         if (found := page.due()) is not None:
@@ -150,7 +154,7 @@ class Publisher:
             self._pages[name] = self._page(whole, shown)
             return
         if page.whole is not whole:
-            if flags(page.whole) != flags(whole):
+            if page.whole.conditions != whole.conditions and flags(page.whole) != flags(whole):
                 page.since = anyio.current_time()
             page.wanted, page.whole = cut(whole), whole
         if page.shown is not shown:

@@ -133,9 +133,9 @@ def _credential(one: PolicyCredentialStatus) -> PolicyCredentialStatus:
     return structs.replace(one, message=_text(one.message), registries=list(_first(one.registries, REGISTRIES_SHOWN)))
 
 
-def _expiry(one: PolicyCredentialStatus) -> float:
-    at = parse_instant(one.expires_at)
-    return at if at is not None else math.inf
+def _expiry(one: PolicyCredentialStatus) -> str:
+    """Return what sorts by expiry: all times have one form, so that they sort as texts."""
+    return one.expires_at or "never"
 
 
 def _held(one: HeldStatus) -> HeldStatus:

@@ -255,6 +255,18 @@ async def test_a_board_that_hangs_delays_nothing_but_itself(stage: Stage, board:
     assert board.putting == 0
 
 
+async def test_a_bug_of_the_board_costs_no_delivery_and_is_started_over(stage: Stage, board: FakeBoard) -> None:
+    cluster = stage.cluster("a", *spaces(3))
+    board.error = RuntimeError("a bug")
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        assert len(cluster.secrets) == 3
+        assert {name for name, _ in stage.signals.crashes} == {"publisher"}
+        board.error = None
+        await until(lambda: board.condition() == ("True", "AllSynced"), within=600.0)
+
+
 async def test_the_last_flip_is_written_before_the_end(stage: Stage, board: FakeBoard) -> None:
     cluster = stage.cluster("a", *spaces(3))
     stage.hub.put(policy(), static())

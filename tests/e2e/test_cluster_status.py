@@ -11,7 +11,7 @@ import yaml
 from tests.e2e.figures import figure
 from tests.e2e.hub_cluster import by_hand, drop_policies, lay_hub, put, shown
 from tests.e2e.manifests import HOME, PULL, docker_source, ecr_source, policy
-from tests.e2e.program import Program, command
+from tests.e2e.program import Program, command, run_once
 from tests.e2e.registry import Registry
 from tests.e2e.site import SERVICE, Site
 from tests.e2e.traffic import Traffic
@@ -215,6 +215,21 @@ def test_at_rest_and_over_a_restart_no_status_is_written_until_somebody_edits_it
     until(lambda: world.condition("Ready") == FINE, "what somebody did to it is put right", within=35)
     assert shown(world.hub, NAME)["status"]["status"] == "Ready"
     assert len(world.events()) == told
+
+
+def test_one_pass_leaves_the_status_right_behind(world: Stage) -> None:
+    world.program.stop()
+    try:
+        put(world.hub, policy(SECOND, sources=["docker"], namespaces={"names": ["team-00"]}))
+        put(world.hub, policy("third", sources=["absent"], namespaces={"names": ["nobody"]}))
+        assert run_once(world.site).code == 1
+        assert (world.condition("Ready", SECOND), world.reasons(SECOND)[-1]) == (("False", "Conflict"), "Conflict")
+        assert world.condition("Ready", "third") == ("False", "SourceError")
+        assert world.condition("Ready") == FINE
+        drop_policies(world.hub, SECOND, "third")
+        assert run_once(world.site).code == 0
+    finally:
+        world.program.start()
 
 
 def _all_is_shown(world: Stage) -> bool:
