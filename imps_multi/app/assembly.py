@@ -52,11 +52,13 @@ class Assembly:
         supposing: bool = False,
         audit: str | None = None,
         changed: Sequence[HubObject] = (),
+        fleet: bool = True,
     ) -> None:
         """``observe`` writes and mints nothing; ``read_only`` leaves the state store as it is.
 
         ``supposing``: go on as if what is due had been minted. ``audit``: where to, if not as configured.
         ``changed``: objects to see in the hub in place of those there.
+        ``fleet`` False: look at the hub alone, and at no cluster.
         """
         configuration = loaded.configuration
         self.loaded = loaded
@@ -80,7 +82,7 @@ class Assembly:
             store=parts.store,
             provider=providers.provider_for,
             documented_life=providers.documented_life,
-            members=Latest(self._fleet.members),
+            members=Latest(self._fleet.members if fleet else ()),
             rules=self._rules,
             safety=Latest(safety(configuration)),
             configuration=Latest(ConfigurationView()),

@@ -84,14 +84,18 @@ def explain_once(config: Path, cluster: str, namespace: str) -> Explanation:
     return found
 
 
-async def look(loaded: Loaded, take: Callable[[Service], Awaitable[T]], changed: Sequence[HubObject] = ()) -> T:
+async def look(
+    loaded: Loaded, take: Callable[[Service], Awaitable[T]], changed: Sequence[HubObject] = (), *, fleet: bool = True
+) -> T:
     """Look at everything once, write nothing, and return what ``take`` makes of the service when it has settled.
+
+    ``fleet`` False looks at the hub alone.
 
     Raises:
         HubUnreachable: a hub in a cluster does not answer.
     """
     assembly = await anyio.to_thread.run_sync(
-        lambda: Assembly(loaded, observe=True, read_only=True, supposing=True, changed=changed)
+        lambda: Assembly(loaded, observe=True, read_only=True, supposing=True, changed=changed, fleet=fleet)
     )
     try:
         if assembly.hub_in_cluster is not None:

@@ -29,6 +29,8 @@ class Members(Struct, frozen=True):
     members: tuple[FleetMember, ...]
     files: tuple[Path, ...]
     hub: Connection | None = None
+    connections: tuple[Connection, ...] = ()
+    """How each member is reached."""
     home: tuple[str, ...] = ()
     """The clusters of the fleet that are the hub's own, as far as the configuration shows it."""
 
@@ -43,9 +45,12 @@ def members(loaded: Loaded, shared: Shared) -> Members:
     contexts_of = partial(_contexts, read)
     clusters, problems = fleet(loaded, contexts_of)
     found: list[FleetMember] = []
+    connections: list[Connection] = []
     for cluster in clusters:
         try:
-            found.append(_member(cluster, read, shared))
+            connection = _connection(cluster, read)
+            found.append(_member(cluster, connection, shared))
+            connections.append(connection)
         except (KubeconfigError, ValueError, OSError) as error:
             problems.append(ConfigProblem(cluster.place, f"cluster {cluster.settings.name}", str(error)))
     hub, wrong = _hub(loaded, contexts_of, read)
@@ -56,7 +61,7 @@ def members(loaded: Loaded, shared: Shared) -> Members:
         for member, cluster in zip(found, clusters, strict=True)
         if hub is not None and _is_home(cluster, member, loaded.configuration.hub, hub)
     )
-    return Members(tuple(found), _files(loaded, clusters, read), hub, home)
+    return Members(tuple(found), _files(loaded, clusters, read), hub, tuple(connections), home)
 
 
 def _hub(
@@ -121,9 +126,12 @@ def everything_wrong(error: InvalidConfiguration, shared: Shared) -> InvalidConf
     return error
 
 
-def _member(cluster: Configured, read: dict[Path, Kubeconfig], shared: Shared) -> FleetMember:
+def _connection(cluster: Configured, read: dict[Path, Kubeconfig]) -> Connection:
     path = cluster.kubeconfig
-    connection = in_cluster_connection() if path is None else read[path].connection(cluster.context)
+    return in_cluster_connection() if path is None else read[path].connection(cluster.context)
+
+
+def _member(cluster: Configured, connection: Connection, shared: Shared) -> FleetMember:
     return FleetMember(
         settings=cluster.settings,
         server=connection.server,

@@ -15,6 +15,7 @@ from imps_multi.cli.clusters import clusters
 from imps_multi.cli.completion import COMPLETE_VARIABLE, PROGRAM, completion
 from imps_multi.cli.crd import crd
 from imps_multi.cli.demo import demo
+from imps_multi.cli.doctor import doctor
 from imps_multi.cli.leave import leave
 from imps_multi.cli.plan import plan
 from imps_multi.cli.quick_parameters import QuickCommand, QuickGroup
@@ -51,6 +52,7 @@ for _command in (
     plan,
     status,
     clusters,
+    doctor,
     sync,
     approve,
     leave,
@@ -61,6 +63,7 @@ for _command in (
     version,
 ):
     app.command(cls=QuickCommand)(_command)
+app.command("check", cls=QuickCommand, hidden=True)(doctor)
 for _name in RESERVED:
     app.command(_name, cls=QuickCommand, hidden=True, context_settings=SETTINGS, add_help_option=False)(
         not_in_this_version

@@ -4,7 +4,7 @@ import typer
 
 from imps_multi.cli.output import fail
 
-RESERVED = ("doctor", "check", "preflight")
+RESERVED = ("preflight",)
 SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 

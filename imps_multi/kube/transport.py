@@ -149,6 +149,14 @@ class Transport:
             way = Way(session, ClientTimeout(total=PROBE_LIMIT, sock_connect=PROBE_LIMIT))
             return await self._body(await self._accepted(call, way), call, LARGEST_REFUSAL)
 
+    async def look(self, call: Call) -> tuple[bytes, str]:
+        """Send a request on a connection of its own; return the answer's body and its Date."""
+        async with self._new_session(self._new_connector(single_use=True)) as session:
+            way = Way(session, ClientTimeout(total=PROBE_LIMIT, sock_connect=PROBE_LIMIT))
+            response = await self._accepted(call, way)
+            date = response.headers.get("Date", "")
+            return await self._body(response, call, LARGEST_REFUSAL), date
+
     async def renew_credentials(self) -> None:
         """Renew the log-in that was shown last, unless that has been done since."""
         await self._credentials.renew(self._shown)

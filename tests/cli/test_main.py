@@ -10,7 +10,7 @@ import imps_multi
 from imps_multi.cli.reserved import RESERVED
 from tests.cli.running import invoke
 
-COMMANDS = "run demo validate plan status clusters sync approve leave rbac crd schema completion version".split()  # noqa: SIM905 - a list of words
+COMMANDS = "run demo validate plan status clusters doctor sync approve leave rbac crd schema completion version".split()  # noqa: SIM905 - a list of words
 
 
 def test_help_lists_every_command_with_a_whole_sentence() -> None:
