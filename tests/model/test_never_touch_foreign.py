@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import structs
 
-from imps_multi.model.book import Book, Due
+from imps_multi.model.book import Book, Due, Failure
 from imps_multi.model.names import HubId, NamespaceName, PolicyName, Uid
 from imps_multi.model.observed import WatchEvent
 from imps_multi.model.policy import ConflictPolicy, DeletionPolicy
@@ -58,6 +58,7 @@ class Neighbours(RuleBasedStateMachine):
         self.now = NOW
         self.let_go: set[Wish] = set()
         self.named: set[Key] = set()
+        self.decommission = False
 
     @initialize(die=dice)
     def others_were_first(self, die: Random) -> None:
@@ -96,6 +97,11 @@ class Neighbours(RuleBasedStateMachine):
         left = {one: resolved for one, resolved in self.world.policies.items() if one != name}
         self.world = structs.replace(self.world, seen_deleted=frozenset({name}) if seen else frozenset())
         self.take_up(left)
+
+    @rule()
+    def the_cluster_is_decommissioned_or_taken_back(self) -> None:
+        self.decommission = not self.decommission
+        self.take_up(dict(self.world.policies))
 
     # what the others do
 
@@ -153,7 +159,7 @@ class Neighbours(RuleBasedStateMachine):
         self.book.drop_names(frozenset(SECRET_NAMES))
         self.due = set()
         self.let_go.clear()
-        self.look(self.book.adopt(seen_from(self.world, previous=(FORMER,))))
+        self.look(self.book.adopt(self.view()))
         self.the_watch_lists_anew()
 
     @rule(seconds=st.sampled_from((1.0, HOUR, 24 * HOUR, 8 * 24 * HOUR)))
@@ -169,12 +175,12 @@ class Neighbours(RuleBasedStateMachine):
         self.look(self.book.judge(released, frozenset(wishes) - released))
 
     @precondition(lambda self: bool(self.due))
-    @rule(die=dice)
-    def a_worker_works(self, die: Random) -> None:
+    @rule(die=dice, lost=st.booleans())
+    def a_worker_works(self, die: Random, *, lost: bool) -> None:
         namespace = die.choice(sorted(self.due))
         self.due.discard(namespace)
         for plan in self.book.writes(namespace, now=self.now):
-            self.carry_out(plan)
+            self.carry_out(plan, lost=lost)
 
     @rule()
     def everything_settles(self) -> None:
@@ -190,8 +196,11 @@ class Neighbours(RuleBasedStateMachine):
 
     def take_up(self, chosen: dict[PolicyName, Resolved]) -> None:
         self.world = structs.replace(self.world, policies=chosen, hub_empty=not chosen, version=self.world.version + 1)
-        self.look(self.book.adopt(seen_from(self.world, previous=(FORMER,))))
+        self.look(self.book.adopt(self.view()))
         self.settle_picture()
+
+    def view(self) -> View:
+        return seen_from(self.world, previous=(FORMER,), decommission=self.decommission)
 
     def see(self, event: WatchEvent) -> None:
         self.enqueue(self.book.see(event, now=self.now))
@@ -206,7 +215,8 @@ class Neighbours(RuleBasedStateMachine):
     def enqueue(self, dues: list[Due]) -> None:
         self.due |= {due.namespace for due in dues}
 
-    def carry_out(self, plan: TargetPlan) -> None:
+    def carry_out(self, plan: TargetPlan, *, lost: bool = False) -> None:
+        """Make a write; ``lost``: its answer never comes."""
         key = plan.namespace, plan.name
         if isinstance(plan.write, Delete):
             assert plan.marked or plan.wish in self.let_go, "a Secret is deleted that was not let go"
@@ -223,7 +233,11 @@ class Neighbours(RuleBasedStateMachine):
                 self.enqueue(self.book.terminating(plan.namespace, now=self.now))
             return
         self.witness.judge(before, after, adopts=self.adopts(plan))
-        if after is None:
+        if lost:
+            self.witness.doubt(after)
+            self.book.failed(plan, Failure("Transient", "the answer was lost"))
+            self.due.add(plan.namespace)
+        elif after is None:
             self.enqueue(self.book.gone(plan, now=self.now))
         else:
             metadata = metadata_of(after)

@@ -97,6 +97,16 @@ def test_retain_takes_our_marks_and_leaves_the_secret() -> None:
     assert (bench.found or {})["data"] == there["data"]
 
 
+def test_retain_takes_what_its_policy_is_known_to_have_written_too() -> None:
+    spec = policy(deletion=DeletionPolicy.RETAIN, labels={"team": "a", "old": "1"}, annotations={"note": "x"})
+    there = changed(written(resolved(spec)), labels={"theirs": "1"}, annotations={"theirs": "1"})
+    now = policy(names=["other"], deletion=DeletionPolicy.RETAIN, labels={"team": "a"})
+    bench = let_go(Bench(resolved(now, past_labels=["old"], past_annotations=["note"]), found=there))
+    step(bench)
+    assert texts(metadata_of(bench.found or {})["labels"]) == {"theirs": "1"}
+    assert annotations(bench.found) == {"theirs": "1"}
+
+
 @pytest.mark.parametrize("remembered", [{}, {"uid-1": "p"}])
 def test_what_was_given_away_is_not_written_again(remembered: dict[str, str]) -> None:
     bench = let_go(deselected(DeletionPolicy.RETAIN))

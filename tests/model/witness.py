@@ -36,6 +36,11 @@ class Witness:
         else:
             self._changed(before, after, adopts=adopts)
 
+    def doubt(self, found: Object | None) -> None:
+        """Take in that the answer to a write was lost: a mark that goes before anybody looks was never seen."""
+        if found is not None:
+            self._adopted.discard(_uid(found))
+
     def look(self, secrets: Iterable[Object]) -> None:
         """Look around: what bears our marks now is ours from now on, stripped or not."""
         self._ours.update(_uid(found) for found in secrets if self.is_ours(found))
