@@ -100,7 +100,6 @@ class Leaving:
         self._errand = errand
         self._agreed = agreed
         self._pause = PAUSE_SECONDS
-        self._at_once = anyio.CapacityLimiter(station.member.settings.max_in_flight)
         self.results: dict[Place, LeftSecret] = {}
 
     def found(self) -> list[LeftSecret]:
@@ -115,9 +114,16 @@ class Leaving:
             due = [one for one in self._partings() if self._is_due(place(self._shown(one)))]
             if not due:
                 return
-            async with anyio.create_task_group() as group:
-                for one in due:
-                    group.start_soon(self._carry_out, one)
+            await self._work_off(iter(due))
+
+    async def _work_off(self, due: Iterator[Parting]) -> None:
+        async def work() -> None:
+            for one in due:
+                await self._carry_out(one)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(self._here.member.settings.max_in_flight):
+                group.start_soon(work)
 
     def _partings(self) -> Iterator[Parting]:
         book = self._here.book
@@ -131,18 +137,17 @@ class Leaving:
         return (self._agreed is None or where in self._agreed) and (known is None or known.result != DONE)
 
     async def _carry_out(self, one: Parting) -> None:
-        async with self._at_once:
-            await self._here.limiter.take()
-            try:
-                await send(self._here, one.plan)
-            except NotFound:
-                self._here.book.gone(one.plan, now=self._here.setting.clock())
-                outcome = DONE
-            except PortError as failure:
-                note_write(self._here, one.plan, type(failure).__name__)
-                outcome = self._explained(failure)
-            else:
-                outcome = DONE
+        await self._here.limiter.take()
+        try:
+            await send(self._here, one.plan)
+        except NotFound:
+            self._here.book.gone(one.plan, now=self._here.setting.clock())
+            outcome = DONE
+        except PortError as failure:
+            note_write(self._here, one.plan, type(failure).__name__)
+            outcome = self._explained(failure)
+        else:
+            outcome = DONE
         shown = self._shown(one, outcome)
         self.results[place(shown)] = shown
 

@@ -79,7 +79,7 @@ def _problems(status: ServiceStatus) -> Iterable[PlanProblem]:
 
 def _unknown_selection(name: str, there: Iterable[PolicyClusterStatus], status: ServiceStatus) -> Iterable[PlanProblem]:
     """Say where a policy may not look for what it selects, though the cluster itself is in no trouble."""
-    well = {cluster.name for cluster in status.clusters if not cluster.reason}
+    well = {one.name for one in status.clusters if not one.reason or one.reason in NO_TROUBLE}
     for one in there:
         if one.reason == "Forbidden" and one.name in well:
             yield PlanProblem(f"policy {name}", one.reason, f"{one.name}: {one.message}")

@@ -1,16 +1,21 @@
 """A cluster that is decommissioned: everything of ours goes from it, and what is told of that."""
 
 import pytest
+from hypothesis import given, settings
+from msgspec import structs
 
 from imps_multi.model.decommission import DECOMMISSIONED, DECOMMISSIONING, DONE, progress
 from imps_multi.model.fleet import ClusterSettings
-from imps_multi.model.names import ClusterName, PolicyName, SecretName
+from imps_multi.model.gate import Gate
+from imps_multi.model.names import DOCKERCONFIGJSON_TYPE, ClusterName, PolicyName, SecretName
+from imps_multi.model.ownership import Foreign, Ours, owner
 from imps_multi.model.policy import DeletionPolicy
 from imps_multi.model.report import ClusterReport, Contact, Phase, PolicyTally
-from imps_multi.model.target_plan import Delete, State, Update
+from imps_multi.model.target_plan import Create, Delete, State, Update
 from imps_multi.model.world import Resolved, Standing, World
-from tests.model.objects import Object, metadata_of, texts
-from tests.model.scenes import Bench, changed, policy, resolved, seen_from, world, written
+from tests.model.objects import Object, carry_out, metadata_of, observe, texts
+from tests.model.scenes import HUB, Bench, changed, policy, resolved, seen_from, world, written
+from tests.model.strategies import benches
 
 GONE = policy("gone")
 
@@ -138,3 +143,46 @@ def test_a_name_that_may_not_be_looked_at_is_not_taken_for_gone() -> None:
     told = progress(blind, SYNCED)
     assert told is not None
     assert (told.reason, "named pull" in told.message) == (DECOMMISSIONING, True)
+
+
+def decommissioned(bench: Bench) -> Bench:
+    """The same, in a cluster that is decommissioned."""
+    nobody = {name: structs.replace(one, reaches=False) for name, one in bench.view.policies.items()}
+    bench.view = structs.replace(bench.view, decommission=True, policies=nobody, by_name={}, excluding=())
+    bench.gate = Gate(whole_picture=True)
+    return bench
+
+
+@settings(max_examples=400)
+@given(benches)
+def test_whatever_lies_there_what_is_ours_goes_or_is_given_back_and_all_else_stays(bench: Bench) -> None:
+    before, whose = bench.found, looked_at(decommissioned(bench))
+    for _ in range(STEPS):
+        plan = bench.plan()
+        if plan is None:
+            break
+        plan = bench.let_go(plan.wish).plan()
+        if plan is None or (plan.write is None and plan.wish is None):
+            break
+        assert not isinstance(plan.write, Create)
+        bench.found = carry_out(bench.found, plan)
+    bench.remembered = {}  # by its marks alone
+    if not isinstance(whose, Ours) or bench.record.terminating or may_not_be_written(bench, whose):
+        assert isinstance(whose, Ours) or bench.found == before
+        return
+    assert not isinstance(looked_at(bench), Ours)
+
+
+STEPS = 6
+
+
+def looked_at(bench: Bench) -> Ours | Foreign | None:
+    seen = observe(bench.found)
+    return None if seen is None else owner(seen, frozenset({HUB}), bench.remembered)
+
+
+def may_not_be_written(bench: Bench, whose: Ours) -> bool:
+    """Say whether its policy is suspended or invalid, or it is of a type that is not ours to take away."""
+    found = bench.view.policies.get(whose.policy or PolicyName(""))
+    standing = found is not None and found.resolved.standing is not Standing.DELETED and not found.able
+    return standing or (bench.found or {"type": DOCKERCONFIGJSON_TYPE})["type"] != DOCKERCONFIGJSON_TYPE
