@@ -43,17 +43,16 @@ def report(here: Station) -> ClusterReport:
     tallies = book.policies()
     expiries = [tally.expires_at for tally in tallies.values() if tally.expires_at is not None]
     last_contact = here.setting.clock() - quiet if contact.version else None
-    settled = (
-        book.listed and here.looked_through == book.view.version and not (book.writing and not here.writes_nothing)
-    )
+    known = book.listed and here.looked_at == book.view.version
+    settled = known and not (book.writing and not here.writes_nothing)
     return ClusterReport(
         settings=here.member.settings,
         contact=structs.replace(contact, last_contact=last_contact),
         synced=book.synced,
         listed=book.listed,
         settled=book.view.version if settled else -1,
-        looked=here.looked_through,
-        given_up=not settled and book.listed and all(here.queue.failures(one) >= TRIES for one in book.writing),
+        looked=here.looked_at,
+        given_up=known and not settled and all(here.queue.failures(one) >= TRIES for one in book.writing),
         policies=tallies,
         forbidden=dict(book.forbidden),
         expires_at=min(expiries, default=None),

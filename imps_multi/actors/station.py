@@ -6,6 +6,7 @@ One event loop, no locks; nobody outside the cluster's own tasks touches it. It 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 import anyio
 import anyio.lowlevel
@@ -67,6 +68,8 @@ class Station:
     misses: Misses = field(default_factory=Misses)
     looked_through: int = -1
     """The version of the world for which every touched namespace was looked at."""
+    long_lists: Latest[int] = field(default_factory=lambda: Latest(0))
+    """Set when a list touched more namespaces than can be looked at in one go."""
 
     @property
     def name(self) -> ClusterName:
@@ -146,10 +149,22 @@ class Station:
             if count % LOOKS_PER_BREATH == LOOKS_PER_BREATH - 1:
                 await anyio.lowlevel.checkpoint()
 
+    async def look_at_rest(self) -> None:
+        """Look at whatever a long list touched, with a breath for the others now and then."""
+        while self.book.unlooked:
+            self.look_at(list(islice(self.book.unlooked, LOOKS_PER_BREATH)))
+            await anyio.lowlevel.checkpoint()
+        self.settle_picture()
+
+    @property
+    def looked_at(self) -> int:
+        """The version of the world for which everything is looked at; -1 while a long list is not."""
+        return -1 if self.book.unlooked else self.looked_through
+
     def settle_picture(self) -> None:
         """Tell the book whether the whole picture is there, and the brake what is wished here."""
         self.look_at(self.book.complete(whole_picture=self.book.picture_is_whole))
-        current = self.looked_through == self.book.view.version and self.book.view.synced
+        current = self.looked_at == self.book.view.version and self.book.view.synced
         self.setting.wish(self.name, self.book.wishes() if self.book.listed and current else None)
         self.touch()
 

@@ -42,7 +42,16 @@ async def keep_watching(here: Station, lost: Lost) -> None:
     """Watch the namespaces and, always, exactly the Secret names in use and the pods that are asked for."""
     async with anyio.create_task_group() as group:
         group.start_soon(watch, here, WatchNamespaces(), lost)
+        group.start_soon(_keep_looking, here)
         await _keep_needed(here, group, lost)
+
+
+async def _keep_looking(here: Station) -> None:
+    """Look at what long lists touched, a little at a time."""
+    reader = here.long_lists.reader()
+    while True:
+        await reader.next()
+        await here.look_at_rest()
 
 
 async def _keep_needed(here: Station, group: TaskGroup, lost: Lost) -> None:
@@ -140,6 +149,8 @@ def _take(here: Station, event: WatchEvent) -> None:
         here.settle_picture()
     if isinstance(event, _LISTS):
         here.settle_picture()
+    if here.book.unlooked:
+        here.long_lists.set(here.long_lists.value + 1)
 
 
 def _break(here: Station, watched: Watched, failure: PortError) -> None:

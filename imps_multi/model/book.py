@@ -4,7 +4,7 @@ Pure and synchronous, one writer (the cluster actor). Each method takes in one f
 a write, so that the actor has nothing to decide.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct, structs
 
@@ -39,6 +39,9 @@ from imps_multi.model.writing import after_create, after_update
 
 _WRITTEN = frozenset({State.PENDING, State.LINGERING, State.HELD})
 """States of targets whose write may fail."""
+
+AT_ONCE = 500
+"""So many namespaces are looked at in one go, which takes some milliseconds."""
 
 PLAN_SECONDS = 5.0
 """So long a plan outlives the look that made it, if nothing but time has changed."""
@@ -77,6 +80,8 @@ class Book:
         self.names: frozenset[SecretName] = frozenset()
         self.forbidden: dict[SecretName, str] = {}
         """Names that may not be read here, with what was refused."""
+        self.unlooked: dict[NamespaceName, None] = {}
+        """Namespaces that a long list touched, until they are looked at."""
         self.writing: set[NamespaceName] = set()
         """Namespaces in which a write is due."""
         self.looks = 0
@@ -119,7 +124,7 @@ class Book:
             self._past.forget((event.name, name) for name in self.names)
         self._compare(before, event)
         if where is None:
-            return [due for namespace in touched for due in self.look(namespace, now=now)]
+            return self._look_at_all(touched, now)
         if not touched:
             return []
         drifted = self._follow(where, now) if was_in_sync else False
@@ -216,6 +221,7 @@ class Book:
     def look(self, namespace: NamespaceName, *, now: float, urgent: bool = False) -> list[Due]:
         """Plan one namespace, record how it stands, and say whether a worker is needed."""
         self.looks += 1
+        self.unlooked.pop(namespace, None)
         plans = self.plans(namespace, now)
         self._note_excluded(namespace)
         writes = [plan for plan in plans if plan.write is not None]
@@ -369,8 +375,16 @@ class Book:
     # inside
 
     def _see_pods(self, event: PodEvent, now: float) -> list[Due]:
-        touched = self._shifted(self.pods.apply(event))
-        return [due for namespace in touched for due in self.look(namespace, now=now)]
+        return self._look_at_all(self._shifted(self.pods.apply(event)), now)
+
+    def _look_at_all(self, touched: Iterable[NamespaceName], now: float) -> list[Due]:
+        """Look at what a list touched; of a long one the actor looks at a few at a time."""
+        namespaces = list(touched)
+        if len(namespaces) > AT_ONCE:
+            self._planned.clear()
+            self.unlooked.update(dict.fromkeys(namespaces))
+            return []
+        return [due for namespace in namespaces for due in self.look(namespace, now=now)]
 
     def _shifted(self, shift: Shift) -> set[NamespaceName]:
         """Return the namespaces to look at after what is known of pods became different."""

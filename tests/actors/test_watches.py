@@ -1,12 +1,88 @@
 """Watches that end, fall silent or expire: nothing is lost by it and nothing is written for it."""
 
+from typing import Any
+
 import anyio
 import pytest
+import trio
 
+from imps_multi.actors import reporting
+from imps_multi.actors.braker import Braker
+from imps_multi.model.book import AT_ONCE, Book, Due
+from imps_multi.model.brake import Wishes
+from imps_multi.model.names import ClusterName, NamespaceName
+from tests.actors.fake_cluster import FakeCluster
 from tests.actors.fakes import minted, policy, static
-from tests.actors.stage import Stage, ready, settled, spaces, until
+from tests.actors.stage import Stage, ready, settled, spaces, status_of, until
 
 pytestmark = pytest.mark.anyio
+
+LONG = 3 * AT_ONCE
+
+
+class Steps(trio.abc.Instrument):
+    """How many namespaces were looked at within one step of any task, at most."""
+
+    def __init__(self) -> None:
+        self.here = 0
+        self.most = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        del task
+        self.here = 0
+
+    def looked(self) -> None:
+        self.here += 1
+        self.most = max(self.most, self.here)
+
+
+@pytest.fixture
+async def long(stage: Stage) -> FakeCluster:
+    """A cluster with more targets than are looked at in one go."""
+    cluster = stage.cluster("a", *spaces(LONG))
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service, within=60.0)
+    return cluster
+
+
+async def test_a_long_list_is_looked_at_a_few_at_a_time(
+    stage: Stage, long: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, look = Steps(), Book.look
+
+    def counted(self: Book, namespace: NamespaceName, **given: Any) -> list[Due]:
+        steps.looked()
+        return look(self, namespace, **given)
+
+    monkeypatch.setattr(Book, "look", counted)
+    trio.lowlevel.add_instrument(steps)
+    async with stage.running() as service:
+        await settled(service, within=60.0)
+        assert status_of(service).targets.summary == f"{LONG}/{LONG}"
+    trio.lowlevel.remove_instrument(steps)
+    assert 0 < steps.most <= AT_ONCE
+    assert len(long.writes) == LONG
+
+
+async def test_of_a_long_list_nothing_is_wished_away_before_all_of_it_was_looked_at(
+    stage: Stage, long: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few wishes are under the brake's limit, and the others would come later."""
+    told, wish = set(), Braker.wish
+
+    def telling(self: Braker, cluster: ClusterName, wishes: Wishes | None) -> None:
+        told.add(0 if wishes is None else len(wishes.wishes))
+        wish(self, cluster, wishes)
+
+    monkeypatch.setattr(reporting, "LONGEST_PAUSE", 0.0)  # so that there is a report at every turn
+    monkeypatch.setattr(Braker, "wish", telling)
+    stage.hub.put(policy(namespaces={"names": ["other"]}, spec={"deletionPolicy": "Immediate"}))
+    async with stage.running() as service:
+        await until(lambda: service.braker.held.value, within=60.0)
+        await anyio.sleep(60.0)
+    assert told == {0, LONG}
+    assert "delete" not in {one.verb for one in long.writes}
 
 
 async def test_each_watch_lists_again_every_hour_and_writes_nothing_for_it(stage: Stage) -> None:
