@@ -94,7 +94,7 @@ def _ready(one: Condition, status: PolicyStatus) -> Iterator[_State]:
 
 
 def _writes(one: Condition, status: PolicyStatus) -> _State | None:
-    if status.targets.failed:
+    if status.targets.failed or one.reason == "Forbidden":
         reason = "SecretDeletionError" if one.reason == "DeletionFailed" else "SecretReconciliationError"
         return one.type, reason, _happening(reason, one)
     return (one.type, "", None) if one.status == "True" else None

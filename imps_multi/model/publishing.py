@@ -81,9 +81,12 @@ def alike(one: PolicyStatus, other: PolicyStatus) -> bool:
 
 def under_way(status: PolicyStatus) -> bool:
     """Say whether clusters are only being listed, or targets written: no trouble, and nothing to tell of."""
-    ready = [one.reason for one in status.conditions if one.type == "Ready"]
-    away = any(one.type == "TargetsReachable" and one.status == "False" for one in status.conditions)
-    return ready in (["PartiallySynced"], ["Starting"]) and not status.targets.failed and not away
+    known = {one.type: one for one in status.conditions}
+    ready, reachable, synced = (known.get(kind) for kind in ("Ready", "TargetsReachable", "TargetsSynced"))
+    if ready is None or status.targets.failed or (reachable is not None and reachable.status == "False"):
+        return False
+    refused = synced is not None and synced.reason == "Forbidden"
+    return ready.reason == "Starting" or (ready.reason == "PartiallySynced" and not refused)
 
 
 def _alike(one: PolicyStatus | None, other: PolicyStatus | None) -> bool:

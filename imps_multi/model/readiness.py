@@ -99,8 +99,7 @@ def _target_trouble(resolved: Resolved, around: Circumstances) -> Ready | None:
     if counts.failed or counts.pending:
         message = f"{counts.summary} targets are in sync, {counts.failed} failed, {counts.pending} pending: {text}"
         return Ready("False", "PartiallySynced", message, Severity.WRONG)
-    refused = [f"{name}: Forbidden: {tally.refused}" for name, tally in sorted(mine.items()) if tally.refused]
-    refused += [
+    refused = _refused(mine) + [
         f"{report.settings.name}: {report.contact.reason}: {report.contact.message}"
         for report in reached(resolved, around)
         if report.contact.phase in (Phase.DEGRADED, Phase.QUARANTINED) and report.contact.reason in ANSWERED
@@ -175,7 +174,13 @@ def targets_synced(resolved: Resolved, around: Circumstances) -> Ready:
         return Ready("False", "PartiallySynced", f"{said}: {_trouble_text(mine)}")
     if counts.failed:
         return Ready("False", "DeletionFailed", f"{counts.failed} targets cannot be removed: {_trouble_text(mine)}")
+    if refused := _refused(mine):
+        return Ready("False", "Forbidden", _some(refused))
     return Ready("True", "AllSynced", said)
+
+
+def _refused(mine: Mapping[ClusterName, PolicyTally]) -> list[str]:
+    return [f"{name}: Forbidden: {tally.refused}" for name, tally in sorted(mine.items()) if tally.refused]
 
 
 def targets_reachable(resolved: Resolved, around: Circumstances) -> Ready:

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from tests.e2e.figures import figure
-from tests.e2e.hub_cluster import by_hand, drop_policies, lay_hub, put, shown
+from tests.e2e.hub_cluster import drop_policies, lay_hub, put, shown
 from tests.e2e.manifests import HOME, PULL, docker_source, ecr_source, policy
-from tests.e2e.program import Program, command, run_once
+from tests.e2e.program import Program, command, printed_hub_role, run_once
 from tests.e2e.registry import Registry
 from tests.e2e.site import SERVICE, Site
 from tests.e2e.traffic import Traffic
@@ -45,9 +45,12 @@ class Stage:
 
     def grant(self, *names: str) -> None:
         """Give the second cluster's role these Secret names, as its administrator does."""
+        self.other.authorize(SERVICE, self.role(*names))
+
+    def role(self, *names: str) -> list[Manifest]:
+        """Return the role of a target cluster as it is printed."""
         words = [word for name in names for word in ("--secret-name", name)]
-        printed = command(self.site, "rbac", "--role", "target", *words).out
-        self.other.authorize(SERVICE, yaml.safe_load_all(printed))
+        return list(yaml.safe_load_all(command(self.site, "rbac", "--role", "target", *words).out))
 
     def condition(self, kind: str, name: str = NAME) -> tuple[str, str]:
         """Return status and reason of a condition as the object shows it."""
@@ -94,8 +97,9 @@ def stage(bring: Callable[..., tuple[RealCluster, ...]], site: Site, registry: R
         cluster.create_namespaces(TEAMS)
     site.reach([hub, other])
     lay_hub(hub, site)
-    hub.authorize(SERVICE, by_hand())
     found = Stage(hub=hub, other=other, site=site, registry=registry, program=Program(site))
+    hub.authorize(SERVICE, printed_hub_role(site))
+    hub.authorize(SERVICE, found.role(PULL, "pull-second", "pull-brief"))
     found.grant(PULL)
     found.lay()
     with found.program:

@@ -34,6 +34,7 @@ FINE = status()
 WRITING = status(Ready="False PartiallySynced", TargetsSynced="False PartiallySynced")
 FAILING = status(failed=1, Ready="False PartiallySynced", TargetsSynced="False PartiallySynced")
 STUCK = status(failed=1, Ready="False PartiallySynced", TargetsSynced="False DeletionFailed")
+REFUSED = status(Ready="False PartiallySynced", TargetsSynced="False Forbidden")
 CONFLICT = status(Ready="False Conflict", TargetsSynced="False PartiallySynced")
 AWAY = status(Ready="Unknown TargetUnreachable", TargetsReachable="False TargetUnreachable")
 STARTING = status(Ready="Unknown Starting", TargetsReachable="Unknown Starting")
@@ -66,6 +67,7 @@ def told(*statuses: PolicyStatus, known: Told | None = None) -> list[str]:
         pytest.param(
             [FINE, FAILING, WRITING, FINE], ["Reconciled", "SecretReconciliationError!", "Reconciled"], id="by and by"
         ),
+        pytest.param([FINE, REFUSED], ["Reconciled", "SecretReconciliationError!"], id="pods may not be watched"),
         pytest.param([FINE, STUCK], ["Reconciled", "SecretDeletionError!"], id="a removal was denied"),
         pytest.param([CONFLICT, CONFLICT, FINE], ["Conflict!", "Reconciled"], id="a conflict"),
         pytest.param([CONFLICT, WRITING, FINE], ["Conflict!", "Reconciled"], id="a conflict that is being mended"),
@@ -90,7 +92,7 @@ def test_each_change_of_state_is_told_once(statuses: Iterable[PolicyStatus], exp
     assert told(*statuses) == expected
 
 
-@pytest.mark.parametrize("one", [FINE, FAILING, CONFLICT, AWAY, NO_SOURCE, LATE, HELD, GROWING])
+@pytest.mark.parametrize("one", [FINE, FAILING, REFUSED, CONFLICT, AWAY, NO_SOURCE, LATE, HELD, GROWING])
 def test_a_restart_repeats_nothing(one: PolicyStatus) -> None:
     assert told(one, known=told_by(one)) == []
 

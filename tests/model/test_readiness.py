@@ -442,3 +442,10 @@ def test_a_removal_that_fails_is_told_from_a_write_that_fails() -> None:
     assert conditions(status)["TargetsSynced"] == ("False", "DeletionFailed")
     assert conditions(status)["Ready"] == ("False", "PartiallySynced")
     assert "quota exceeded" in status.conditions[2].message
+
+
+def test_what_may_not_be_watched_is_not_taken_for_synced() -> None:
+    status = policy_status(resolved(), around(report(tally=tally(refused="may not list pods"))), None)
+    assert conditions(status)["TargetsSynced"] == ("False", "Forbidden")
+    assert conditions(status)["Ready"] == ("False", "PartiallySynced")
+    assert "a: Forbidden: may not list pods" in status.reason
