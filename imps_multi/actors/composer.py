@@ -156,8 +156,8 @@ async def run_composer(
     readers = (hub.reader(), keepers.changed.reader(), rules.reader(), rest.reader())
     await memory.load()
     while True:
-        patience = min(_patience_left(keepers), STORE_AGAIN_SECONDS if memory.owes else math.inf)
-        with anyio.CancelScope(deadline=anyio.current_time() + patience):
+        store_again = anyio.current_time() + STORE_AGAIN_SECONDS if memory.owes else math.inf
+        with anyio.CancelScope(deadline=min(_patient_until(keepers), store_again)):
             await wait_any(*readers)
         await memory.pay()
         for reader in readers:
@@ -241,12 +241,13 @@ def _inputs(snapshot: HubSnapshot, keepers: Keepers, rule: Rules, memory: Memory
         histories=memory.histories,
         allowed=rule.allowed,
         qualify=rule.qualify,
-        patient=any(not state.tried and keepers.age(key) < PATIENCE_SECONDS for key, state in states.items()),
+        patient=_patient_until(keepers) < math.inf,
         former_names=rule.former_names,
     )
 
 
-def _patience_left(keepers: Keepers) -> float:
-    """Return for how long somebody is still waited for, inf where nobody is."""
-    left = [PATIENCE_SECONDS - keepers.age(key) for key, state in keepers.states().items() if not state.tried]
-    return min((seconds for seconds in left if seconds > 0), default=math.inf)
+def _patient_until(keepers: Keepers) -> float:
+    """Return until when somebody is still waited for, inf where nobody is. A moment, not a rest: rests round to 0."""
+    ends = [keepers.since(key) + PATIENCE_SECONDS for key, state in keepers.states().items() if not state.tried]
+    now = anyio.current_time()
+    return min((end for end in ends if end > now), default=math.inf)

@@ -36,9 +36,9 @@ class Keepers:
         """Return what every keeper has now."""
         return {key: cell.get(KeeperState()) for key, cell in self._states.items()}
 
-    def age(self, key: str) -> float:
-        """Return for how many seconds an identity has been in use."""
-        return anyio.current_time() - self._since.get(key, anyio.current_time())
+    def since(self, key: str) -> float:
+        """Return from when on an identity has been in use, as ``anyio.current_time`` counts."""
+        return self._since.get(key, anyio.current_time())
 
     async def keep(self, identities: Iterable[MintIdentity]) -> None:
         """Keep exactly these."""

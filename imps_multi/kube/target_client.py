@@ -23,7 +23,7 @@ from imps_multi.kube.wire import IDENTIFIED
 from imps_multi.model.fleet import ClusterSettings
 from imps_multi.model.names import NamespaceName, SecretName, Uid
 from imps_multi.model.observed import WatchEvent
-from imps_multi.ports import NotFound, Resume, ServerVersion, Transient, Watched, Written
+from imps_multi.ports import NotFound, Resume, ServerVersion, Transient, Watched, WatchPods, Written
 
 T = TypeVar("T")
 
@@ -63,9 +63,9 @@ class TargetClient:
 
     async def watch(self, watched: Watched, resume: Resume | None, emit: Callable[[WatchEvent], None]) -> Resume | None:
         """Run one stream."""
-        history = self._histories.get(watched)
-        if history is None:
-            history = self._histories[watched] = History(reader(watched, self._clock))
+        history = self._histories.get(watched) or History(reader(watched, self._clock))
+        if not isinstance(watched, WatchPods):  # no state of a pod outlives its list, and rules come and go
+            self._histories[watched] = history
         return await Reflector(self._transport, history, self._support).run(resume, emit)
 
     async def create_secret(self, namespace: NamespaceName, body: bytes) -> Written:

@@ -123,6 +123,8 @@ class FakeCluster:
         """End a namespace's deletion: it is gone, and all in it."""
         for namespace, secret in [where for where in self.secrets if where[0] == name]:
             self.remove(namespace, secret)
+        for namespace, pod in [where for where in self.pods.there if where[0] == name]:
+            self.end_pod(namespace, pod)
         del self.namespaces[name]
         self._tell(WatchNamespaces(), NamespaceGone(NamespaceName(name), self._next()))
 

@@ -20,6 +20,7 @@ from tests.actors.stage import HOUR, Stage, ready, settled, until
 pytestmark = pytest.mark.anyio
 
 SPACES = [f"team-{number}" for number in range(6)]
+APPS = ["web", "db", "job"]
 OPEN = Safety(per_cluster=BrakeLimits(100.0, 1000), fleet=BrakeLimits(100.0, 1000))
 Action = Callable[["Chaos"], None]
 
@@ -33,6 +34,9 @@ class Chaos:
     foreign: dict[tuple[str, str], Json] = field(default_factory=dict)
     password: str = "p"
     wide: bool = True
+    labels: list[str] = field(default_factory=lambda: ["web"])
+    notes: list[str] = field(default_factory=list)
+    """Pods with such a label, or such an annotation, select their namespace too."""
 
     def __post_init__(self) -> None:
         self.draw = random.Random(self.seed)  # noqa: S311  # repeatable
@@ -56,7 +60,12 @@ class Chaos:
 
     def write_hub(self) -> None:
         names = ["team-*"] if self.wide else ["team-[0-3]"]
-        chosen = policy(sources=("static", "ecr"), namespaces={"names": names}, spec={"deletionPolicy": "Immediate"})
+        pods = {
+            "labels": [{"matchLabels": {"app": one}} for one in self.labels],
+            "annotations": [{"matchAnnotations": {"app": one}} for one in self.notes],
+        }
+        immediate = {"deletionPolicy": "Immediate"}
+        chosen = policy(sources=("static", "ecr"), namespaces={"names": names}, pods=pods, spec=immediate)
         self.stage.hub.mend(chosen, static(quay_io=self.password), minted())
 
     def heal(self) -> None:
@@ -75,11 +84,21 @@ class Chaos:
                     cluster.add_namespace(space)
         self.write_hub()
 
+    def wanted(self, cluster: FakeCluster) -> set[str]:
+        """Work out which namespaces are selected."""
+        named = {space for space in SPACES if self.wide or space in SPACES[:4]}
+        by_pods = {
+            space
+            for (space, _), (labels, notes) in cluster.pods.there.items()
+            if labels.get("app") in self.labels or notes.get("app") in self.notes
+        }
+        return named | by_pods
+
     def check(self) -> None:
         """See that all is as it should be."""
         token = f"token-{len(self.stage.provider.mints)}"
         for cluster in self.stage.clusters.values():
-            wanted = [space for space in SPACES if self.wide or space in SPACES[:4]]
+            wanted = self.wanted(cluster)
             for space in wanted:
                 if (cluster.name, space) not in self.foreign:
                     assert _passwords(cluster, space) == {"quay.io": self.password, "ecr.example": token}, cluster.name
@@ -206,6 +225,31 @@ def change_selection(chaos: Chaos) -> None:
     chaos.write_hub()
 
 
+def change_pod_rules(chaos: Chaos) -> None:
+    chaos.labels = chaos.draw.sample(APPS, chaos.draw.randrange(3))
+    chaos.notes = chaos.draw.sample(APPS, chaos.draw.choice([0, 0, 1]))
+    chaos.write_hub()
+
+
+def run_pod(chaos: Chaos) -> None:
+    cluster, space = chaos.cluster, chaos.draw.choice([*SPACES, "other"])
+    if space in cluster.namespaces:
+        labels, notes = ({"app": chaos.draw.choice(APPS)} for _ in range(2))
+        cluster.run_pod(space, chaos.draw.choice(["pod-1", "pod-2"]), labels, notes)
+
+
+def end_pod(chaos: Chaos) -> None:
+    cluster = chaos.cluster
+    if cluster.pods.there:
+        cluster.end_pod(*chaos.draw.choice(sorted(cluster.pods.there)))
+
+
+def forbid_pods(chaos: Chaos) -> None:
+    cluster = chaos.cluster
+    cluster.forbidden.add("pods")
+    cluster.cut()
+
+
 def spoil_hub(chaos: Chaos) -> None:
     chaos.stage.hub.spoil(chaos.draw.choice(["team", "static", "ecr"]))
 
@@ -250,6 +294,11 @@ ACTIONS: list[Action] = [
     add_namespace,
     change_source,
     change_selection,
+    change_pod_rules,
+    run_pod,
+    run_pod,
+    end_pod,
+    forbid_pods,
     spoil_hub,
     mend_hub,
     fail_registry,
@@ -301,4 +350,4 @@ async def test_after_anything_everything_is_right_and_rests(seed: int) -> None:
 
 
 def _in_the_way(chaos: Chaos) -> bool:
-    return any(chaos.wide or space in SPACES[:4] for _, space in chaos.foreign)
+    return any(space in chaos.wanted(chaos.stage.clusters[name]) for name, space in chaos.foreign)

@@ -241,3 +241,34 @@ async def test_of_a_thousand_namespaces_a_pod_touches_one_and_makes_no_request_e
         assert {one.namespace for one in cluster.requests[requests + 1 :]} == edited
         assert set(looked) == edited
         assert cluster.lists("pods") == 1
+
+
+async def test_a_watch_that_is_not_needed_any_more_is_cancelled_in_its_list_and_begins_anew_with_one(
+    stage: Stage, cluster: FakeCluster
+) -> None:
+    cluster.run_pod(A, labels={"app": "web"})
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        cluster.latency = 2.0
+        stage.hub.put(policy(**by_pods()))
+        await until(lambda: cluster.lists("pods") == 1)
+        stage.hub.put(policy())
+        await until(lambda: [one.result for one in cluster.requests if one.name == "pods"] == ["cancelled"])
+        cluster.latency = 0.0
+        stage.hub.put(policy(**by_pods()))
+        await until(lambda: book(service).pods.listed and cluster.watched_pods())
+        assert cluster.lists("pods") == 2
+        await until(lambda: status_of(service).targets.desired == 1)
+
+
+async def test_a_service_that_ends_while_pods_are_listed_leaves_nothing_open(
+    stage: Stage, cluster: FakeCluster
+) -> None:
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        cluster.latency = 20.0
+        stage.hub.put(policy(**by_pods()))
+        await until(lambda: cluster.lists("pods") == 1)
+    assert (cluster.in_flight, cluster.open_clients, cluster.streams) == (0, 0, [])
