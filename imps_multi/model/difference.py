@@ -6,7 +6,7 @@ object stays as it is. Where nothing else is on it a PUT says so cheapest; other
 
 from collections.abc import Iterable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from imps_multi.model.digest import text_digest
 from imps_multi.model.instant import format_instant
@@ -79,7 +79,9 @@ def own_keys(resolved: Resolved) -> Own:
 
 def without_data(seen: SeenSecret, update: Update) -> Update | None:
     """Return what is left of an update where the data may not be changed."""
-    return _marks_only(seen, update.labels, update.annotations)
+    if update.owners is None:
+        return _marks_only(seen, update.labels, update.annotations)
+    return structs.replace(update, wanted=None, put=False, drop_data=())
 
 
 def repair_marks(seen: SeenSecret, resolved: Resolved, hub: HubId) -> Update | None:

@@ -31,7 +31,9 @@ BESIDE = {"apiVersion": "v1", "kind": "ConfigMap", "name": "beside", "uid": "7d1
 CONTROLLER = {**BESIDE, "kind": "ExternalSecret", "apiVersion": "external-secrets.io/v1", "controller": True}
 PASSWORD = "docker-password"
 OURS = {DOCKER_HOST: ("robot", PASSWORD)}
-PLAIN, FROM_IMPS, FORMER, NEW = "team-plain", "team-imps", "team-former", "team-new"
+PLAIN, FROM_IMPS, IMPS_ALONE, FORMER, NEW = "team-plain", "team-imps", "team-imps-alone", "team-former", "team-new"
+ADOPTABLE = {PLAIN: None, FROM_IMPS: [BESIDE], IMPS_ALONE: None}
+"""What may be taken over, with the ownerReferences that are left then."""
 
 
 def theirs(namespace: str, metadata: dict[str, Any], **more: Any) -> Manifest:
@@ -42,14 +44,14 @@ def theirs(namespace: str, metadata: dict[str, Any], **more: Any) -> Manifest:
     return {"apiVersion": "v1", "kind": "Secret", "type": TYPE, "metadata": given | metadata, "stringData": data} | more
 
 
-def imps_wrote(namespace: str) -> Manifest:
-    """Return a Secret as the IMPS operator leaves it, and one owner beside."""
+def imps_wrote(namespace: str, *beside: dict[str, str]) -> Manifest:
+    """Return a Secret as the IMPS operator leaves it, and perhaps other owners beside."""
     return theirs(
         namespace,
         {
             "labels": {OWNER_UID: IMPS["uid"], "team": "x"},
             "annotations": {LAST_APPLIED: "UEsDBBQACAAIAA", "note": "y"},
-            "ownerReferences": [{**IMPS, "controller": True, "blockOwnerDeletion": True}, BESIDE],
+            "ownerReferences": [{**IMPS, "controller": True, "blockOwnerDeletion": True}, *beside],
         },
     )
 
@@ -65,7 +67,7 @@ REFUSED = {
     ),
     "team-stray": (theirs("team-stray", {"ownerReferences": [IMPS]}), "it lacks IMPS's label"),
 }
-EVERYBODY = {PLAIN, FROM_IMPS, FORMER, NEW, *REFUSED}
+EVERYBODY = {*ADOPTABLE, FORMER, NEW, *REFUSED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,8 @@ def stage(bring: Callable[..., tuple[RealCluster, ...]], site: Site) -> Iterator
             "annotations": {"imps-multi.io/policy": "everyone", "imps-multi.io/deletion-policy": "Retain"},
         },
     )
-    east.apply(theirs(PLAIN, {}), imps_wrote(FROM_IMPS), former, *(found for found, _ in REFUSED.values()))
+    written = (imps_wrote(FROM_IMPS, BESIDE), imps_wrote(IMPS_ALONE))
+    east.apply(theirs(PLAIN, {}), *written, former, *(found for found, _ in REFUSED.values()))
     before = by_namespace(east)
     program = Program(site)
     hub = {"id": HUB_ID, "previousIDs": [FORMER_HUB], "directory": "./hub", "stateDirectory": "./state"}
@@ -119,13 +122,13 @@ def stage(bring: Callable[..., tuple[RealCluster, ...]], site: Site) -> Iterator
     found.ask(conflictPolicy="Fail")
     east.authorize(SERVICE, printed_role(site))
     with program:
-        until(lambda: found.conflicts() == 2 + len(REFUSED), "what is not ours is in conflict")
+        until(lambda: found.conflicts() == len(ADOPTABLE) + len(REFUSED), "what is not ours is in conflict")
         yield found
 
 
 def test_with_fail_nothing_foreign_is_touched_and_the_way_out_is_named(stage: Stage) -> None:
     after = by_namespace(stage.east)
-    untouched = {PLAIN, FROM_IMPS, *REFUSED}
+    untouched = {*ADOPTABLE, *REFUSED}
     assert {name: after[name] for name in untouched} == {name: stage.before[name] for name in untouched}
     assert stage.ready() == ("False", "Conflict")
     assert "conflictPolicy: Adopt would take it over" in explained(stage, FROM_IMPS)
@@ -149,11 +152,10 @@ def test_with_adopt_each_is_taken_over_by_one_patch_and_keeps_its_uid(stage: Sta
     traffic = Traffic([stage.east])
     stage.ask()
     until(lambda: stage.conflicts() == len(REFUSED), "what may be adopted is")
-    assert [(verb, where, code) for verb, where, code in traffic.written() if where in (PLAIN, FROM_IMPS)] == [
-        ("patch", FROM_IMPS, 200),
-        ("patch", PLAIN, 200),
+    assert [(verb, where, code) for verb, where, code in traffic.written() if where in ADOPTABLE] == [
+        ("patch", namespace, 200) for namespace in sorted(ADOPTABLE)
     ]
-    for namespace, owners in ((PLAIN, None), (FROM_IMPS, [BESIDE])):
+    for namespace, owners in ADOPTABLE.items():
         after = stage.there(namespace)
         metadata = after["metadata"]
         assert metadata["uid"] == stage.before[namespace]["metadata"]["uid"]
@@ -182,7 +184,7 @@ def test_an_imps_that_still_runs_is_a_contest_that_names_it(stage: Stage) -> Non
     path = f"/api/v1/namespaces/{FROM_IMPS}/secrets/{PULL}"
     exclude_the_refused(stage)
     for _ in range(2):
-        stage.east.client().put(path, imps_wrote(FROM_IMPS))
+        stage.east.client().put(path, imps_wrote(FROM_IMPS, BESIDE))
         until(lambda: OWNER_UID not in stage.there(FROM_IMPS)["metadata"]["labels"], "it is taken back")
     until(lambda: stage.ready() == ("False", "Contested"), "it is told")
     assert "an IMPS operator that still runs there" in stage.said()
@@ -217,7 +219,7 @@ def test_the_last_source_of_a_policy_that_goes_takes_nothing_away(stage: Stage) 
     before = by_namespace(stage.east)
     stage.site.drop("docker.yaml")
     until(lambda: stage.ready() == ("False", "SourceError"), "the missing source is told")
-    until(lambda: stage.program.policy("everyone")["targets"]["pending"] == 4, "its targets have nothing to hold")
+    until(lambda: stage.program.policy("everyone")["targets"]["pending"] == 5, "its targets have nothing to hold")
     assert by_namespace(stage.east) == before
     stage.site.put("docker.yaml", docker_source("docker", password=PASSWORD))
     until(lambda: stage.ready()[1] != "SourceError", "it is back")
@@ -244,9 +246,8 @@ def test_adopted_secrets_are_given_back_after_a_restart_too(stage: Stage) -> Non
     stage.program.start()
     stage.ask(namespaces={"names": ["nowhere"]}, deletionPolicy="Immediate")
     until(lambda: stage.east.secret(FORMER, PULL) is None, "what is not adopted is deleted")
-    until(lambda: HUB not in stage.there(FROM_IMPS)["metadata"]["labels"], "what came from IMPS is given back")
-    until(lambda: HUB not in stage.there(PLAIN)["metadata"]["labels"], "the other too")
-    for namespace in (PLAIN, FROM_IMPS):
+    for namespace in ADOPTABLE:
+        until(lambda: HUB not in stage.there(namespace)["metadata"]["labels"], "what was adopted is given back")  # noqa: B023  # called at once
         after = stage.there(namespace)
         assert after["metadata"]["labels"] == {"team": "x"}
         assert after["metadata"]["annotations"] == {"note": "y"}

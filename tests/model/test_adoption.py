@@ -285,3 +285,11 @@ def test_only_a_write_that_takes_our_labels_is_called_a_release() -> None:
     gone = Bench(resolved(adopting(names=["other"])), found=ours)
     gone.let_go(gone.needed().wish)
     assert operation_of(gone.needed().write) == "release"
+
+
+def test_a_secret_that_imps_took_and_made_immutable_loses_its_owner_while_it_goes() -> None:
+    ours = Bench(resolved(adopting()), found=from_imps()).settle()
+    metadata_of(ours)["ownerReferences"] = [POLICY_OWNER]
+    stale = resolved(adopting(names=["other"]), source(HUB_REGISTRY, password="new"))
+    bench = Bench(stale, found={**ours, "immutable": True})
+    assert "ownerReferences" not in metadata_of(bench.settle())
