@@ -12,7 +12,8 @@ from msgspec import structs
 
 from imps_multi.actors.contact import Lost
 from imps_multi.actors.station import Station
-from imps_multi.model.book import Due, Failure
+from imps_multi.model.book import Due
+from imps_multi.model.failures import Failure
 from imps_multi.model.names import NamespaceName
 from imps_multi.model.target_plan import Create, Delete, TargetPlan, Update
 from imps_multi.model.writing import patch_body

@@ -13,6 +13,7 @@ from imps_multi.model.brake import Wishes
 from imps_multi.model.claiming import EXPANSION_HELD
 from imps_multi.model.contest import Contests
 from imps_multi.model.exclusions import Exclusions
+from imps_multi.model.failures import Failure, Failures
 from imps_multi.model.gate import Gate
 from imps_multi.model.names import ClusterName, NamespaceName, PolicyName, SecretName, Uid
 from imps_multi.model.observed import (
@@ -28,17 +29,14 @@ from imps_multi.model.observed_fold import Observed, same_secret
 from imps_multi.model.plan import Planner
 from imps_multi.model.pods import PodEvent, PodGone, PodsAsked, PodSeen, PodsReplaced
 from imps_multi.model.pods_fold import Pods, Shift
-from imps_multi.model.recollection import Looks, Recollection
-from imps_multi.model.removing import LOOK_AT_MOST
+from imps_multi.model.recollection import Looks, Recollection, known_of
 from imps_multi.model.report import PolicyTally
 from imps_multi.model.tally import Tally, Where
 from imps_multi.model.target_plan import Create, Delete, Line, State, TargetPlan, Update, Wish
 from imps_multi.model.view import Candidate, View, asking_anew, changed_policies, circumstances
 from imps_multi.model.wanted import WantedCache
+from imps_multi.model.wishing import Wishing
 from imps_multi.model.writing import after_create, after_update
-
-_WRITTEN = frozenset({State.PENDING, State.LINGERING, State.HELD})
-"""States of targets whose write may fail."""
 
 AT_ONCE = 500
 """So many namespaces are looked at in one go, which takes some milliseconds."""
@@ -53,13 +51,6 @@ class Due(Struct, frozen=True, gc=False):
     namespace: NamespaceName
     urgent: bool = False
     at: float | None = None
-
-
-class Failure(Struct, frozen=True):
-    """Why the last write of a target failed."""
-
-    reason: str
-    message: str
 
 
 class Planned(Struct, frozen=True):
@@ -88,17 +79,13 @@ class Book:
         """A number that grows with every namespace that is planned."""
         self._planned: dict[NamespaceName, Planned] = {}
         """What the last look planned there, until a worker has it or anything changes that it hangs on."""
-        self._wish_changes = 0
         self._cache = cache
         self._past = Recollection()
-        self._looks: dict[Where, float] = {}
-        self.gate = Gate(looks=self._looks)
+        self._wishing = Wishing()
+        self.gate = Gate(looks=self._wishing.looks)
         self._renew()
         self.pods.ask(view.pod_rules)
-        self._wishes: dict[Where, Wish] = {}
-        self._marked: set[Where] = set()
-        self._look_delays: dict[Where, float] = {}
-        self._failures: dict[Where, Failure] = {}
+        self._failures = Failures()
         self._contests = Contests()
         self._exclusions = Exclusions()
 
@@ -116,7 +103,7 @@ class Book:
             self._planned.clear()  # it may be on a version that is no more, though nothing else differs
         elif where is not None:
             self._planned.pop(where[0], None)
-        before = self._known_of(event)
+        before = known_of(self.observed, event)
         touched = self.observed.apply(event)
         if isinstance(event, SecretsReplaced):
             self.forbidden.pop(event.name, None)
@@ -178,7 +165,7 @@ class Book:
             return set()
         self.gate = structs.replace(self.gate, whole_picture=whole_picture)
         self._renew()
-        return {namespace for namespace, _ in self._wishes}
+        return {namespace for namespace, _ in self._wishing.wheres()}
 
     @property
     def picture_is_whole(self) -> bool:
@@ -258,9 +245,9 @@ class Book:
         return Wishes(
             cluster=self.cluster,
             version=self.view.version,
-            wishes=frozenset(self._wishes.values()),
+            wishes=self._wishing.all(),
             totals=self.tally.owned(),
-            marked=frozenset(self._wishes[where] for where in self._marked),
+            marked=self._wishing.marked(),
             growth=self.growth(),
         )
 
@@ -284,7 +271,7 @@ class Book:
     @property
     def wish_changes(self) -> int:
         """A number that grows whenever what is wished away, or the number of our targets, changed."""
-        return self._wish_changes + self.tally.owned_changes
+        return self._wishing.changes + self.tally.owned_changes
 
     def policies(self) -> Mapping[PolicyName, PolicyTally]:
         """Return the counts by policy."""
@@ -308,7 +295,7 @@ class Book:
             case _:
                 return self.look(plan.namespace, now=now)
         where = (plan.namespace, plan.name)
-        self._failures.pop(where, None)
+        self._failures.forget(where)
         stands = self.observed.answer(plan.name, plan.namespace, after)
         self._past.note(where, before, after, self.view.hubs)
         let_go = self._past.give_away(after, self.view.hubs)
@@ -323,8 +310,8 @@ class Book:
         """Fold in that the target is not there: it was deleted, or a 404 said so."""
         known = self.observed.secret(plan.name, plan.namespace)
         where = (plan.namespace, plan.name)
-        for memory in (self._failures, self._looks, self._look_delays):
-            memory.pop(where, None)
+        self._failures.forget(where)
+        self._wishing.forget_looks(where)
         if known is not None:
             self.observed.apply(SecretGone(plan.namespace, plan.name, known.resource_version))
             self._lose(where, known)
@@ -341,17 +328,14 @@ class Book:
 
     def referenced(self, plan: TargetPlan, *, now: float) -> list[Due]:
         """Put a deletion off: somebody names the Secret. Looked at again after 1 min … 1 h."""
-        where = (plan.namespace, plan.name)
-        delay = min(2 * self._look_delays.get(where, 30.0), LOOK_AT_MOST)
-        self._look_delays[where] = delay
-        self._looks[where] = now + delay
+        self._wishing.put_off((plan.namespace, plan.name), now)
         return self.look(plan.namespace, now=now)
 
     def failed(self, plan: TargetPlan, failure: Failure) -> None:
         """Record why a write failed; the queue's backoff brings it back."""
         where = (plan.namespace, plan.name)
-        self._failures[where] = failure
-        self.tally.record(where, _failing(plan.lines, failure))
+        self._failures.note(where, failure)
+        self.tally.record(where, self._failures.remark(where, plan.lines) or plan.lines)
 
     def forgive(self) -> None:
         """Contact is back: forget what failed."""
@@ -367,7 +351,7 @@ class Book:
             self.forbidden.pop(name, None)
             self.tally.forget(name)
         for where in [where for where in self._memories() if where[1] in dropped]:
-            self._wish(where, None)
+            self._wishing.note(where, None)
             self._forget(where)
         self._past.forget_names(dropped)
         return dropped
@@ -418,38 +402,27 @@ class Book:
     def _note(self, where: Where, plan: TargetPlan | None, now: float) -> None:
         if plan is None:
             self.tally.record(where, ())
-            self._wish(where, None)
+            self._wishing.note(where, None)
             self._forget(where)
             return
-        if plan.write is None and self._failures:
-            self._failures.pop(where, None)
+        if plan.write is None:
+            self._failures.forget(where)
         self.tally.record(where, self._with_trouble(where, plan.lines, now))
-        self._wish(where, plan.wish, marked=plan.marked)
-
-    def _wish(self, where: Where, wish: Wish | None, *, marked: bool = False) -> None:
-        if self._wishes.get(where) == wish and marked == (where in self._marked):
-            return
-        self._wish_changes += 1
-        if wish is None:
-            self._wishes.pop(where, None)
-            self._looks.pop(where, None)
-            self._look_delays.pop(where, None)
-        else:
-            self._wishes[where] = wish
-        if marked and wish is not None:
-            self._marked.add(where)
-        else:
-            self._marked.discard(where)
+        self._wishing.note(where, plan.wish, marked=plan.marked)
 
     def _forget(self, where: Where) -> None:
         """Forget what happened to a target that nobody has to do with any more."""
         self._contests.forget(where)
-        for memory in (self._failures, self._looks, self._look_delays):
-            if memory:
-                memory.pop(where, None)
+        self._failures.forget(where)
+        self._wishing.forget_looks(where)
 
     def _memories(self) -> set[Where]:
-        return {*self._wishes, *self._failures, *self._looks, *self._contests.wheres()}
+        return {
+            *self._wishing.wheres(),
+            *self._wishing.looks,
+            *self._failures.wheres(),
+            *self._contests.wheres(),
+        }
 
     def _note_excluded(self, namespace: NamespaceName) -> None:
         record = self.observed.namespaces.get(namespace)
@@ -457,9 +430,8 @@ class Book:
 
     def _with_trouble(self, where: Where, lines: tuple[Line, ...], now: float) -> tuple[Line, ...]:
         """Say of a target what its plan does not know: that its write failed, that somebody keeps undoing it."""
-        if (failure := self._failures.get(where)) is not None:
-            return _failing(lines, failure)
-        return self._contests.remark(where, lines, now)
+        failed = self._failures.remark(where, lines)
+        return failed if failed is not None else self._contests.remark(where, lines, now)
 
     def _ends_of_contests(self, plans: list[TargetPlan], now: float) -> list[float]:
         ends = (self._contests.end((plan.namespace, plan.name), now) for plan in plans)
@@ -488,22 +460,11 @@ class Book:
         self._contests.count(where, now, by_imps=seen is not None and traced(seen.marks))
         return True
 
-    def _known_of(self, event: WatchEvent) -> Looks:
-        """Return what was known of the Secrets that an event tells of."""
-        match event:
-            case SecretSeen(namespace=namespace, name=name) | SecretGone(namespace=namespace, name=name):
-                known = self.observed.secret(name, namespace)
-                return {} if known is None else {(namespace, name): known}
-            case SecretsReplaced(name=name):
-                return {(namespace, name): known for namespace, known in self.observed.secrets(name).items()}
-            case _:
-                return {}
-
     def _compare(self, before: Looks, event: WatchEvent) -> None:
         """Remember what an event took from targets of ours: their marks, or themselves."""
         if not isinstance(event, (SecretSeen, SecretGone, SecretsReplaced)):
             return
-        self._past.compare(before, self._known_of(event), self.view.hubs)
+        self._past.compare(before, known_of(self.observed, event), self.view.hubs)
         for where, known in before.items():
             if self.observed.secret(where[1], where[0]) is None:
                 self._lose(where, known)
@@ -519,12 +480,3 @@ def _needs_the_whole(lines: tuple[Line, ...]) -> bool:
 
 def _asks(candidate: Candidate, record: NamespaceRecord, pods: Pods) -> bool:
     return candidate.selects(record, pods) or candidate.excludes(record, pods)
-
-
-def _failing(lines: tuple[Line, ...], failure: Failure) -> tuple[Line, ...]:
-    return tuple(
-        structs.replace(line, state=State.FAILED, reason=failure.reason, message=failure.message)
-        if line.state in _WRITTEN
-        else line
-        for line in lines
-    )

@@ -7,7 +7,8 @@ all is right costs nothing here.
 from collections.abc import Iterable, Mapping
 
 from imps_multi.model.names import HubId, PolicyName, SecretName, Uid
-from imps_multi.model.observed import NamespaceRecord, SeenSecret
+from imps_multi.model.observed import NamespaceRecord, SecretGone, SecretSeen, SecretsReplaced, SeenSecret, WatchEvent
+from imps_multi.model.observed_fold import Observed
 from imps_multi.model.ownership import Foreign, Ours, marked_adopted, marked_whole, owner
 from imps_multi.model.tally import Where
 
@@ -89,3 +90,15 @@ class Recollection:
 
     def _owner(self, secret: SeenSecret, hubs: frozenset[HubId]) -> Ours | Foreign:
         return owner(secret, hubs, self.remembered)
+
+
+def known_of(observed: Observed, event: WatchEvent) -> Looks:
+    """Return what is known of the Secrets that an event tells of."""
+    match event:
+        case SecretSeen(namespace=namespace, name=name) | SecretGone(namespace=namespace, name=name):
+            known = observed.secret(name, namespace)
+            return {} if known is None else {(namespace, name): known}
+        case SecretsReplaced(name=name):
+            return {(namespace, name): known for namespace, known in observed.secrets(name).items()}
+        case _:
+            return {}

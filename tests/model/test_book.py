@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from imps_multi.model.book import PLAN_SECONDS, Book, Due, Failure
+from imps_multi.model.book import PLAN_SECONDS, Book, Due
 from imps_multi.model.contest import CONTESTED_AFTER
+from imps_multi.model.failures import Failure
 from imps_multi.model.names import NamespaceName, PolicyName, SecretName, Uid
 from imps_multi.model.observed import (
     NamespaceGone,

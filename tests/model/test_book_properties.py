@@ -5,8 +5,9 @@ from random import Random
 from hypothesis import given, settings
 from msgspec import structs
 
-from imps_multi.model.book import Book, Due, Failure
+from imps_multi.model.book import Book, Due
 from imps_multi.model.choosing import rules_matched
+from imps_multi.model.failures import Failure
 from imps_multi.model.names import NamespaceName, PolicyName, SecretName, Uid
 from imps_multi.model.observed import (
     NamespaceGone,

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import structs
 
-from imps_multi.model.book import Book, Due, Failure
+from imps_multi.model.book import Book, Due
+from imps_multi.model.failures import Failure
 from imps_multi.model.names import HubId, NamespaceName, PolicyName, Uid
 from imps_multi.model.observed import WatchEvent
 from imps_multi.model.policy import ConflictPolicy, DeletionPolicy
