@@ -58,6 +58,21 @@ def rbac(
             show_default=False,
         ),
     ] = None,
+    with_kubeconfig: Annotated[
+        str | None,
+        typer.Option(
+            "--with-kubeconfig",
+            metavar="SERVER",
+            help="Add a token that lives on, and how to make a kubeconfig of it for this server's URL.",
+        ),
+    ] = None,
+    admission_policy: Annotated[
+        bool,
+        typer.Option(
+            "--admission-policy",
+            help="Add a policy that lets the account create Secrets of these names and type alone.",
+        ),
+    ] = False,
 ) -> None:
     """Print the role of a target cluster or of the hub's.
 
@@ -69,15 +84,33 @@ def rbac(
     """
     from imps_multi.cli.role import accounts_of, target_manifests
 
+    if admission_policy and role is not Role.TARGET:
+        raise typer.BadParameter("is for the role of a target", param_hint="--admission-policy")
+
     try:
         accounts = accounts_of(service_account or [DEFAULT_ACCOUNT])
         if role is Role.HUB:
             text = _hub(config, source_namespace or [], accounts)
         else:
-            text = target_manifests(_names(config, frozenset(secret_name or ()), cluster), accounts)
+            names = _names(config, frozenset(secret_name or ()), cluster)
+            text = target_manifests(names, accounts) + (_admission(names, accounts) if admission_policy else "")
+        if with_kubeconfig is not None:
+            text += _kubeconfig(accounts, with_kubeconfig, cluster or role.value)
     except ValueError as error:
         raise fail(str(error)) from error
     typer.echo(text, nl=False)
+
+
+def _admission(names: frozenset[str], accounts: "list[Account]") -> str:
+    from imps_multi.cli.admission import admission_manifests
+
+    return admission_manifests(names, accounts)
+
+
+def _kubeconfig(accounts: "list[Account]", server: str, cluster: str) -> str:
+    from imps_multi.cli.target_kubeconfig import checked_server, token_manifest
+
+    return "".join(token_manifest(one, server=checked_server(server), cluster=cluster) for one in accounts)
 
 
 def _hub(config: Path | None, given: list[str], accounts: "list[Account]") -> str:

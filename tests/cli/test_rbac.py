@@ -1,3 +1,4 @@
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -5,6 +6,8 @@ import pytest
 import yaml
 
 from imps_multi.hubs.durable import write_item
+from imps_multi.kube import kubeconfig
+from imps_multi.kube.connection import BearerToken
 from imps_multi.model.history import History, encode
 from imps_multi.model.names import NamespaceName, PolicyName, SecretName
 from imps_multi.model.policy import Policy, SourceRef, TargetSecret
@@ -152,3 +155,48 @@ def test_a_hub_without_a_name_exits_2(config: str, tmp_path: Path) -> None:
     result = invoke("rbac", "--role", "target", "--config", config)
     assert result.exit_code == 2
     assert "gives no Secret name" in result.stderr
+
+
+def test_the_admission_policy_names_accounts_type_and_names() -> None:
+    words = ("--secret-name", "b", "--secret-name", "a", "--service-account", "x/y", "--admission-policy")
+    printed = manifests(*words)
+    spec = printed["ValidatingAdmissionPolicy"]["spec"]
+    assert spec["matchConditions"][0]["expression"] == "request.userInfo.username in ['system:serviceaccount:x:y']"
+    assert spec["validations"][0]["expression"].endswith("object.type == 'kubernetes.io/dockerconfigjson'")
+    assert spec["validations"][1]["expression"].endswith("object.metadata.name in ['a', 'b']")
+    assert printed["ValidatingAdmissionPolicyBinding"]["spec"]["policyName"] == "imps-multi-target"
+
+
+def test_the_admission_policy_is_for_targets() -> None:
+    result = invoke("rbac", "--role", "hub", "--source-namespace", "a", "--admission-policy")
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("role", [("target", "--secret-name", "a"), ("hub", "--source-namespace", "a")])
+def test_a_kubeconfig_is_made_of_a_token_that_lives_on(role: tuple[str, ...], tmp_path: Path) -> None:
+    """What kubectl would put into the template is put in here."""
+    result = invoke("rbac", "--role", *role, "--with-kubeconfig", "https://10.0.0.1:6443")
+    assert result.exit_code == 0, result.stderr
+    token = next(one for one in yaml.safe_load_all(result.stdout) if one["kind"] == "Secret")
+    assert (token["type"], token["metadata"]["namespace"]) == ("kubernetes.io/service-account-token", "imps-system")
+    assert token["metadata"]["annotations"] == {"kubernetes.io/service-account.name": "imps-multi"}
+    (line,) = (line for line in result.stdout.splitlines() if "kubectl get secret" in line)
+    words = shlex.split(line.lstrip("# "))
+    assert words[:5] == ["kubectl", "get", "secret", token["metadata"]["name"], "--namespace"]
+    template = next(word for word in words if word.startswith("go-template="))
+    filled = template.removeprefix("go-template=").replace('{{index .data "ca.crt"}}', "Q0E=")
+    (tmp_path / "kubeconfig").write_text(filled.replace("{{.data.token | base64decode}}", "tok"))
+    read = kubeconfig.load(tmp_path / "kubeconfig")
+    connection = read.connection(role[0])
+    assert (connection.server, connection.ca, connection.credential) == (
+        "https://10.0.0.1:6443",
+        b"CA",
+        BearerToken("tok"),
+    )
+
+
+@pytest.mark.parametrize("server", ["10.0.0.1", "https://", "https://a b", "https://a'b", "ftp://a", "https://a:x"])
+def test_a_server_is_the_url_of_one(server: str) -> None:
+    result = invoke("rbac", "--role", "target", "--secret-name", "a", "--with-kubeconfig", server)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "is no URL of an API server" in result.stderr

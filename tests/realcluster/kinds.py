@@ -24,6 +24,8 @@ CLUSTER_WIDE = {
     "CustomResourceDefinition": "customresourcedefinitions",
     "ImagePullSecret": "imagepullsecrets",
     "Namespace": "namespaces",
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
 }
 
 
