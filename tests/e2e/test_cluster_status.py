@@ -1,6 +1,7 @@
 """What a user sees of a policy with kubectl: conditions, columns and Events on a real API server, and at what cost."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ TEAMS = tuple(f"team-{number:02}" for number in range(5))
 NAME = "everyone"
 SECOND = "second"
 REST_SECONDS = 10.0
+REFUSED = 422
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 FINE = ("True", "AllSynced")
 
@@ -177,6 +179,50 @@ def test_a_denied_write_shows_and_clears_itself(world: Stage) -> None:
     until(lambda: world.known("Ready", SECOND) == FINE, "the role is taken up", within=90)
     world.shows("denied write is allowed", name=SECOND, Ready=FINE, TargetsSynced=FINE)
     drop_policies(world.hub, SECOND)
+
+
+def test_what_the_server_refuses_shows_in_its_own_words_and_nothing_else_suffers(world: Stage) -> None:
+    world.other.create_namespaces(["guarded"])
+    with _guarded(world.other, "guarded"):
+        put(world.hub, policy(NAME, sources=["ecr", "docker"], namespaces={"names": ["team-*", "guarded"]}))
+        world.shows("admission refuses", Ready=("False", "PartiallySynced"), TargetsSynced=("False", "PartiallySynced"))
+        status = shown(world.hub, NAME)["status"]
+        assert "north/guarded: " in status["reason"]
+        assert "no Secrets in here" in status["reason"]
+        assert "imps-multi rbac" not in status["reason"]
+        assert status["targets"]["summary"] == "10/11"
+    until(lambda: world.condition("Ready") == FINE, "it clears itself", within=70)
+
+
+def test_an_immutable_target_shows_and_clears_itself(world: Stage) -> None:
+    world.other.edit_secret(TEAMS[0], PULL, {"immutable": True})
+    put(world.hub, docker_source("docker", password="newer"))
+    world.shows("immutable target", Ready=("False", "PartiallySynced"))
+    assert f"north/{TEAMS[0]}: the Secret is immutable; delete it" in shown(world.hub, NAME)["status"]["reason"]
+    world.other.delete_secret(TEAMS[0], PULL)
+    world.shows("target made anew", Ready=FINE)
+
+
+@contextmanager
+def _guarded(cluster: RealCluster, namespace: str) -> Iterator[None]:
+    """Let no Secret into a namespace, by an admission policy of the API server."""
+    root = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpol"
+    version = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": "guard"}}
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"]}
+    check = {"expression": f"object.metadata.namespace != '{namespace}'", "message": "no Secrets in here"}
+    spec = {"matchConstraints": {"resourceRules": [rule]}, "validations": [check]}
+    bound = {"policyName": "guard", "validationActions": ["Deny"]}
+    admin = cluster.client()
+    admin.post(f"{root}icies", {**version, "kind": "ValidatingAdmissionPolicy", "spec": spec})
+    try:
+        admin.post(f"{root}icybindings", {**version, "kind": "ValidatingAdmissionPolicyBinding", "spec": bound})
+        trial = {**_foreign(namespace), "metadata": {"name": "trial", "namespace": namespace}}
+        path = f"/api/v1/namespaces/{namespace}/secrets"
+        until(lambda: admin.ask("POST", path, body=trial, query={"dryRun": "All"}).status == REFUSED, "it is guarded")
+        yield
+    finally:
+        admin.delete(f"{root}icybindings/guard")
+        admin.delete(f"{root}icies/guard")
 
 
 def test_a_dead_cluster_shows_and_clears_itself_and_keeps_no_policy(world: Stage) -> None:
