@@ -28,6 +28,7 @@ from imps_multi.hubs.control import serve_control
 from imps_multi.hubs.state_directory import StateLock, StateRefused
 from imps_multi.kube.shared import Shared
 from imps_multi.kube.state_secrets import StateUnusable
+from imps_multi.model.decommission import NO_TROUBLE
 from imps_multi.model.names import HubId
 from imps_multi.model.policy_status import exit_code
 from imps_multi.runtime.shutdown import StopSignal, stop_on_signals
@@ -130,6 +131,9 @@ async def _pass(assembly: Assembly, *, observe: bool) -> int:
     await assembly.audit.flush()
     for view in status.policies:
         log.info("Policy", name=view.name, targets=view.status.targets.summary, reason=view.status.reason)
+    for cluster in status.clusters:
+        if cluster.reason in NO_TROUBLE:
+            log.info("Cluster", target_cluster=cluster.name, reason=cluster.reason, message=cluster.message)
     if not status.hub.whole or status.held:  # what is held may be of a policy that is gone
         return FAILED
     return exit_code(view.status for view in status.policies)

@@ -83,7 +83,8 @@ def notes(service: Service, errand: Errand) -> Iterator[str]:
     active = [one for one in world.policies.values() if one.standing is not Standing.DELETED and not one.policy.suspend]
     if errand.policy is not None:
         if any(one.policy.name == errand.policy for one in active):
-            yield f"policy {errand.policy} is still in the hub: the next run writes again, unless it is suspended"
+            what = "writes again" if errand.manner is Manner.PURGE else "is in conflict with what was handed over"
+            yield f"policy {errand.policy} is still in the hub: the next run {what}, unless it is suspended"
         return
     again = [
         one.name

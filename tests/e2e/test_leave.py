@@ -5,7 +5,7 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,9 +41,10 @@ class Stage:
         self.select()
         self.site.put("tools.yaml", policy("tools", sources=["docker"], namespaces={"names": ["tools-*"]}))
 
-    def configure(self, **settings: object) -> None:
+    def configure(self, safety: Mapping[str, object] | None = None, **settings: object) -> None:
         hub = {"id": HUB_ID, "previousIDs": ["old-hub"], "directory": "./hub", "stateDirectory": "./state"}
-        self.site.configure(hub=hub, clusters=[{"kubeconfig": "./fleet.kubeconfig", "contexts": ["*"], **settings}])
+        clusters = [{"kubeconfig": "./fleet.kubeconfig", "contexts": ["*"], **settings}]
+        self.site.configure(hub=hub, clusters=clusters, safety=dict(safety or {}))
 
     def select(self, *, suspend: bool = False) -> None:
         namespaces = {"names": ["team-*"]}
@@ -189,6 +190,19 @@ def test_what_a_running_instance_would_write_again_is_refused(world: Stage) -> N
     assert by_namespace(world.east).keys() == by_namespace(world.north).keys() == set(TOOLS)
     assert [our_marks(one) for one in by_namespace(world.east).values()] == [[], []]
     assert all(our_marks(one) for one in by_namespace(world.north).values())
+
+
+def test_a_pass_clears_a_decommissioned_cluster_and_says_so(world: Stage) -> None:
+    before = uids([world.north])
+    leaving = [{"contexts": ["east"], "decommission": True}]
+    world.configure(overrides=leaving)
+    held = run_once(world.site)
+    assert (held.code, len(by_namespace(world.east))) == (1, len(TEAMS))  # the two of the other policy went at once
+    assert f"{len(TEAMS)} wait for approval" in held.err
+    world.configure({"perCluster": {"maxDeleteAtLeast": 20}}, overrides=leaving)
+    done = run_once(world.site)
+    assert (done.code, by_namespace(world.east), uids([world.north])) == (0, {}, before)
+    assert "nothing of ours is left; take it out of the configuration" in done.err
 
 
 def test_names_that_are_not_known_are_said(world: Stage) -> None:
