@@ -246,8 +246,11 @@ def test_adopted_secrets_are_given_back_after_a_restart_too(stage: Stage) -> Non
     stage.program.start()
     stage.ask(namespaces={"names": ["nowhere"]}, deletionPolicy="Immediate")
     until(lambda: stage.east.secret(FORMER, PULL) is None, "what is not adopted is deleted")
+    until(
+        lambda: not any(HUB in stage.there(namespace)["metadata"]["labels"] for namespace in ADOPTABLE),
+        "what was adopted is given back",
+    )
     for namespace in ADOPTABLE:
-        until(lambda: HUB not in stage.there(namespace)["metadata"]["labels"], "what was adopted is given back")  # noqa: B023  # called at once
         after = stage.there(namespace)
         assert after["metadata"]["labels"] == {"team": "x"}
         assert after["metadata"]["annotations"] == {"note": "y"}
