@@ -8,19 +8,15 @@ import anyio
 import structlog
 
 from imps_multi.actors.contact import PROBE, Lost, keep_contact
+from imps_multi.actors.crew import Crew
 from imps_multi.actors.reporting import keep_reporting
 from imps_multi.actors.setting import Setting
-from imps_multi.actors.station import Station, station
+from imps_multi.actors.station import Station, hire_nobody, station
 from imps_multi.actors.watching import keep_watching
-from imps_multi.actors.working import keep_working
 from imps_multi.model.report import ClusterReport, Contact, Phase
 from imps_multi.ports import ClusterClient, FleetMember, PortError
-from imps_multi.runtime.keyed_queue import Lane
 
 CLOSE_SECONDS = 1.0
-
-EXPRESS_SHARE = 8
-"""One worker in so many takes nothing but what is urgent: one at least, unless it is the only one."""
 
 log = structlog.get_logger()
 
@@ -75,12 +71,14 @@ def _unusable(member: FleetMember, failure: PortError, *, since: float, next_att
 
 async def session(here: Station, lost: Lost) -> None:
     """Run what needs contact: the watches and the workers."""
-    async with anyio.create_task_group() as group:
-        group.start_soon(keep_watching, here, lost)
-        workers = here.member.settings.max_in_flight
-        express = min(max(1, workers // EXPRESS_SHARE), workers - 1)
-        for number in range(workers):
-            group.start_soon(keep_working, here, lost, Lane.URGENT if number < express else Lane.ROUTINE)
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(keep_watching, here, lost)
+            crew = Crew(here, lost, group)
+            here.hire = crew.hire
+            crew.begin()
+    finally:
+        here.hire = hire_nobody
 
 
 async def follow_world(here: Station) -> None:

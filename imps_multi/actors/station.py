@@ -4,7 +4,7 @@ One event loop, no locks; nobody outside the cluster's own tasks touches it. It 
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -35,6 +35,10 @@ LEAST_AT_ONCE = 4
 RETRY = Backoff(initial=0.25, factor=2.0, cap=60.0, jitter=0.3)
 
 
+def hire_nobody() -> None:
+    """Leave work until there is contact."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Station:
     """One cluster's working state."""
@@ -56,6 +60,8 @@ class Station:
     """Set when there is something new to report."""
     stirred: anyio.Event = field(default_factory=anyio.Event)
     """Set to make whoever listens for silence look again."""
+    hire: Callable[[], None] = hire_nobody
+    """Called when there is work, and nobody waits for it."""
     doubted: bool = False
     """Whether somebody wants a probe now."""
     sending: int = 0
@@ -189,6 +195,10 @@ class Station:
 def station(member: FleetMember, setting: Setting, client: ClusterClient) -> Station:
     """Set up for one incarnation of a cluster."""
     settings = member.settings
+
+    def short_of_hands() -> None:
+        made.hire()
+
     bucket = TokenBucket(rate=settings.requests_per_second, burst=settings.burst)
     empty = View.empty(settings.name, setting.hub)
     made = Station(
@@ -196,7 +206,12 @@ def station(member: FleetMember, setting: Setting, client: ClusterClient) -> Sta
         setting=setting,
         client=client,
         book=Book(settings.name, empty, setting.cache),
-        queue=KeyedQueue(backoff=RETRY, rand=setting.rand, on_take=lambda taken: setting.signals.queued(taken.waited)),
+        queue=KeyedQueue(
+            backoff=RETRY,
+            rand=setting.rand,
+            on_take=lambda taken: setting.signals.queued(taken.waited),
+            on_shortage=short_of_hands,
+        ),
         limiter=RateLimiter(bucket),
         window=Window(settings.max_in_flight, least=LEAST_AT_ONCE),
         slots=Places(settings.max_in_flight, hold=math.inf),  # who hangs there delays nobody elsewhere

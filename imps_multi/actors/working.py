@@ -8,6 +8,7 @@ import re
 
 import anyio
 import structlog
+from anyio.lowlevel import checkpoint
 from msgspec import structs
 
 from imps_multi.actors.contact import Lost
@@ -43,16 +44,22 @@ log = structlog.get_logger()
 
 
 async def keep_working(here: Station, lost: Lost, least: Lane = Lane.ROUTINE) -> None:
-    """Work for as long as there is contact, on what is in that lane or a higher one.
+    """Work for as long as there is contact, on what is in that lane or a higher one; end where others wait for work.
 
     Leave to send is got first, so that the most urgent key has its use. Routine work needs a place in the cluster's
     window and one of the fleet's as well, so that a new namespace does not wait for a whole refresh.
     """
+    await checkpoint()  # one who is hired while everybody leaves begins nothing
     leave = False
-    while True:
-        if not (leave or here.limiter.take_nowait()):
+    while not (least is Lane.ROUTINE and here.queue.spare):
+        if leave:
+            await checkpoint()  # the last key took no time at all
+        elif not here.limiter.take_nowait():
             await here.limiter.take()
-        taken = await here.queue.take(least)
+            if least is Lane.ROUTINE and here.queue.spare:
+                here.limiter.give_back()
+                return
+        taken = here.queue.take_nowait(least) or await here.queue.take(least)
         try:
             if taken.lane is Lane.URGENT:
                 leave = not await work_on(here, taken.key, lost)

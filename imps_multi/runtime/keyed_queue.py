@@ -30,11 +30,20 @@ class KeyedQueue(Generic[K]):
     Times are those of `anyio.current_time()`. `on_take` is told of every key that comes up, for metrics; it must not
     raise. A waiting worker costs one event; of all that wait, one keeps the time of the next delayed key, and an `add`
     wakes at most one. Workers that take urgent keys only are woken where no other waits, and keep no time.
+    `on_shortage` is told that there is or will be a key, and nobody waits who would take any: time for another worker.
     """
 
-    def __init__(self, *, backoff: Backoff, rand: Rand, on_take: Callable[[Taken[K]], None] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        backoff: Backoff,
+        rand: Rand,
+        on_take: Callable[[Taken[K]], None] | None = None,
+        on_shortage: Callable[[], None] | None = None,
+    ) -> None:
         self._schedule: Schedule[K] = Schedule(backoff=backoff, rand=rand)
         self._on_take = on_take
+        self._on_shortage = on_shortage
         self._closed = False
         self._sleepers: OrderedDict[anyio.Event, None] = OrderedDict()  # wait for a call
         self._express: OrderedDict[anyio.Event, None] = OrderedDict()  # wait for an urgent key alone
@@ -102,12 +111,33 @@ class KeyedQueue(Generic[K]):
         Raises:
             QueueClosedError: as `get`.
         """
-        await checkpoint()
-        while (taken := self._take(least)) is None:
+        if self._closed or self._schedule.ready(now=current_time(), least=least):
+            await checkpoint()  # who waits has one there
+        while (taken := self.take_nowait(least)) is None:
             await (self._wait() if least is Lane.ROUTINE else self._wait_for_call(self._express))
-        if self._on_take is not None:
-            self._on_take(taken)
         return taken
+
+    def take_nowait(self, least: Lane = Lane.ROUTINE) -> Taken[K] | None:
+        """Take the next key as `take` does, if one is due; it is for the caller to let others have a turn.
+
+        Raises:
+            QueueClosedError: as `get`.
+        """
+        if self._closed:
+            raise QueueClosedError
+        now = current_time()
+        taken = self._schedule.pop(now=now, least=least)
+        if taken is not None:
+            self._call_one(now)  # for the next key, or as the next timekeeper
+            if self._on_take is not None:
+                self._on_take(taken)
+        return taken
+
+    @property
+    def spare(self) -> bool:
+        """Whether nothing is due, and somebody waits already who takes any key."""
+        waits = bool(self._sleepers) or self._timekeeper is not None
+        return waits and not self._schedule.ready(now=current_time())
 
     def done(self, key: K) -> None:
         """End the work on a key; what was asked for it meanwhile is queued.
@@ -136,15 +166,6 @@ class KeyedQueue(Generic[K]):
                 _wake_first(sleepers)
         self._wake_timekeeper()
         self._tell_idle(current_time())
-
-    def _take(self, least: Lane) -> Taken[K] | None:
-        if self._closed:
-            raise QueueClosedError
-        now = current_time()
-        taken = self._schedule.pop(now=now, least=least)
-        if taken is not None:
-            self._call_one(now)  # for the next key, or as the next timekeeper
-        return taken
 
     async def _wait(self) -> None:
         alarm = self._schedule.next_time() if self._timekeeper is None else None
@@ -186,8 +207,11 @@ class KeyedQueue(Generic[K]):
         elif self._timekeeper is not None:
             if due <= now or due < self._alarm:
                 self._wake_timekeeper()
-        elif self._express and self._schedule.ready(now=now, least=Lane.URGENT):
-            _wake_first(self._express)
+        else:
+            if self._express and self._schedule.ready(now=now, least=Lane.URGENT):
+                _wake_first(self._express)
+            if self._on_shortage is not None:
+                self._on_shortage()
 
     def _tell_idle(self, now: float) -> None:
         if self._idle is not None and self._is_idle(now):

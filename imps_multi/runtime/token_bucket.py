@@ -61,6 +61,10 @@ class TokenBucket:
         self._tokens -= 1
         return True
 
+    def give_back(self) -> None:
+        """Put a token back that was taken for nothing."""
+        self._tokens = min(self._burst, self._tokens + 1)
+
     def wait_time(self, now: float) -> float:
         """Return the seconds after which a token is surely there, if nobody else takes it: 0 is now."""
         self._advance(now)
@@ -119,6 +123,10 @@ class RateLimiter:
         async with self._turn:  # only the first in line sleeps for a token
             while not self._bucket.take(now := current_time()):  # noqa: ASYNC110  # tokens come with time
                 await anyio.sleep(self._bucket.wait_time(now))
+
+    def give_back(self) -> None:
+        """Put a token back that was taken for nothing."""
+        self._bucket.give_back()
 
     def halve(self) -> None:
         """Go on at half the rate, as `TokenBucket.halve`."""

@@ -10,6 +10,7 @@ import trio.testing
 from msgspec import structs
 
 from imps_multi.actors.claims import Claims
+from imps_multi.actors.crew import EXPRESS_SHARE, Crew
 from imps_multi.actors.setting import Setting, Verdict
 from imps_multi.actors.station import LEAST_AT_ONCE, Station, station
 from imps_multi.actors.working import keep_working, work_on
@@ -248,3 +249,40 @@ async def test_a_cluster_that_lets_writes_queue_is_given_fewer_routine_ones_at_o
         for _ in range(100):
             here.answered(0.2)
         assert here.slots.free == LEAST_AT_ONCE
+
+
+async def test_there_are_as_many_workers_as_there_is_work_for_and_few_at_rest(bench: Bench) -> None:
+    bench.cluster = FakeCluster("a", namespaces=tuple(f"team-{number:02}" for number in range(40)))
+    bench.cluster.latency = 1.0
+    async with bench.working() as here, anyio.create_task_group() as group:
+        crew = Crew(here, bench.lost.append, group)
+        here.hire = crew.hire
+        most = here.member.settings.max_in_flight
+        with anyio.fail_after(30):
+            crew.begin()
+            await anyio.wait_all_tasks_blocked()
+            assert bench.cluster.in_flight == most
+            assert crew.hands == most - max(1, most // EXPRESS_SHARE)
+            await here.queue.wait_idle()
+            await anyio.wait_all_tasks_blocked()
+            assert crew.hands == 1
+            here.queue.add(SPACE, at=anyio.current_time() + 5.0)  # for the one who waits
+            await anyio.sleep(6.0)
+            assert len(here.queue) == 0
+            here.queue.add(SPACE)
+            await here.queue.wait_idle()
+            assert crew.hands == 1
+        group.cancel_scope.cancel()
+    assert len(bench.signals.writes) == 40
+
+
+async def test_nobody_is_hired_for_work_once_contact_is_lost(bench: Bench) -> None:
+    async with bench.working() as here:
+        async with anyio.create_task_group() as group:
+            crew = Crew(here, bench.lost.append, group)
+            here.hire = crew.hire
+            group.cancel_scope.cancel()
+            crew.begin()
+        assert crew.hands == 0
+        assert here.queue.counts().in_flight == 0
+    assert bench.cluster.requests == []

@@ -395,3 +395,50 @@ async def test_closing_sends_home_those_who_wait_for_urgent_keys() -> None:
             group.start_soon(express)
             await wait_all_tasks_blocked()
             keys.close()
+
+
+def hiring() -> tuple[KeyedQueue[str], list[None]]:
+    calls: list[None] = []
+    backoff = Backoff(initial=1, factor=2, cap=60)
+    return KeyedQueue(backoff=backoff, rand=no_jitter, on_shortage=lambda: calls.append(None)), calls
+
+
+async def test_a_key_for_which_nobody_waits_is_a_shortage_of_workers() -> None:
+    keys, calls = hiring()
+    keys.add("a")
+    assert len(calls) == 1
+    assert not keys.spare
+    assert (await keys.get()) == "a"
+    assert len(calls) == 1  # there is nothing to do for another one
+    keys.add("b", at=anyio.current_time() + 60.0)
+    assert len(calls) == 2  # somebody must keep the time
+    assert keys.take_nowait() is None
+
+
+async def test_there_is_no_shortage_while_somebody_waits() -> None:
+    keys, calls = hiring()
+    workers = Workers(keys)
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            group.start_soon(workers.work)
+            await wait_all_tasks_blocked()
+            assert keys.spare
+            keys.add("a")
+            assert calls == []
+            keys.add("b")
+            assert len(calls) == 1  # the one who waited is called already
+            await wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+    assert [key for key, _ in workers.took] == ["a", "b"]
+
+
+async def test_one_who_takes_only_what_is_urgent_is_no_help_with_the_rest() -> None:
+    keys, calls = hiring()
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            group.start_soon(keys.take, Lane.URGENT)
+            await wait_all_tasks_blocked()
+            assert not keys.spare
+            keys.add("a")
+            assert len(calls) == 1
+            group.cancel_scope.cancel()

@@ -23,6 +23,16 @@ def test_a_full_bucket_gives_its_burst_and_then_its_rate() -> None:
     assert drain(bucket, 200.0) == 5
 
 
+def test_a_token_that_is_given_back_is_there_for_the_next_and_never_too_many() -> None:
+    bucket = TokenBucket(rate=0.001, burst=2, floor=0.001)
+    assert drain(bucket, 100.0) == 2
+    bucket.give_back()
+    assert drain(bucket, 100.0) == 1
+    for _ in range(5):
+        bucket.give_back()
+    assert drain(bucket, 100.0) == 2
+
+
 def test_halving_empties_the_bucket_and_counts_once_per_settling_time() -> None:
     bucket = TokenBucket(rate=100, burst=50, recovery=1e9)
     bucket.halve(0.0)
