@@ -76,9 +76,9 @@ class PodIndex:
         return next((name for name, mask in self._pods.get(namespace, {}).items() if mask & bit), None)
 
     def _date(self, rules: int, version: int) -> None:
-        for number in range(len(self._seen)):
-            if rules >> number & 1:
-                self._seen[number] = version
+        while rules:
+            self._seen[rules.bit_length() - 1] = version
+            rules &= ~(1 << (rules.bit_length() - 1))
 
     def _combine(self, namespace: NamespaceName, *, gained: int, lost: int) -> int:
         before = self.masks.get(namespace, 0)
