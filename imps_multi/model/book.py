@@ -208,7 +208,10 @@ class Book:
     def look(self, namespace: NamespaceName, *, now: float, urgent: bool = False) -> list[Due]:
         """Plan one namespace, record how it stands, and say whether a worker is needed."""
         self.looks += 1
-        self.unlooked.pop(namespace, None)
+        if self.unlooked:
+            self.unlooked.pop(namespace, None)
+            if not self.unlooked:
+                self.unlooked.clear()  # gives its table back, which popping does not
         plans = self.plans(namespace, now)
         self._note_excluded(namespace)
         writes = [plan for plan in plans if plan.write is not None]

@@ -80,6 +80,8 @@ def book_of(count: int, *, secrets: bool) -> Book:
         book.adopt(seen_from(world(resolved())))
     book.see(spaces, now=NOW)
     book.see(there if secrets else SecretsReplaced(SecretName("pull"), (), 1), now=NOW)
+    for space in tuple(book.unlooked):
+        book.look(space, now=NOW)
     assert book.writing == set()
     return book
 
