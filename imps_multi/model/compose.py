@@ -23,6 +23,7 @@ from imps_multi.model.history import Delivered, History, extend
 from imps_multi.model.hub import HubSnapshot, PolicyRecord, SourceSecret, UnusableSource
 from imps_multi.model.names import PolicyName, RegistryKey, SecretName
 from imps_multi.model.policy import InvalidPolicy, Policy, SourceRef
+from imps_multi.model.validity import dns_subdomain_problem
 from imps_multi.model.world import InvalidView, Resolved, Retained, Standing, World
 
 
@@ -65,7 +66,9 @@ def interpretation(inputs: Inputs, ref: SourceRef) -> tuple[Interpretation | Non
         return None, refusal, True
     current = inputs.hub.sources.get(ref)
     if current is None:
-        return None, f"the source Secret {ref} is not in the hub", inputs.hub.whole
+        problem = dns_subdomain_problem(ref.name)
+        why = f", and no Secret can have this name: it {problem}" if problem else ""
+        return None, f"the source Secret {ref} is not in the hub{why}", inputs.hub.whole
     found: Interpretation
     found = SourceFault(current.message) if isinstance(current, UnusableSource) else inputs.interpret(current)
     if not isinstance(found, SourceFault):

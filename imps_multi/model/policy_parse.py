@@ -46,6 +46,7 @@ from imps_multi.model.validity import (
     dns_subdomain_problem,
     label_key_problem,
     label_value_problem,
+    source_name_problem,
 )
 
 SPEC_FIELDS: Final = ("registry", "target", "conflictPolicy", "deletionPolicy", "suspend")
@@ -197,7 +198,7 @@ def _sources(fields: Fields, registry: Mapping[str, object] | None) -> tuple[Sou
 def _source(fields: Fields, value: object, path: str) -> SourceRef | None:
     content = fields.mapping(value, path)
     _stray_fields(fields, content, path, ("name", "namespace"))
-    name = _required_name(fields, content.get("name"), f"{path}.name")
+    name = _required_name(fields, content.get("name"), f"{path}.name", problem_of=source_name_problem)
     namespace = _required_name(
         fields, content.get("namespace"), f"{path}.namespace", problem_of=dns_label_problem, meaning=_SOURCE_NAMESPACE
     )

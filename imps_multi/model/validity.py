@@ -37,6 +37,16 @@ def dns_subdomain_problem(text: str) -> str | None:
     return None if _DNS_SUBDOMAIN.fullmatch(text) is not None else _SUBDOMAIN_RULE
 
 
+def source_name_problem(text: str) -> str | None:
+    """Check the name of a source in a policy: one that no Secret can have names none, and IMPS then goes by the others.
+
+    So this refuses only what nobody could read in a message.
+    """
+    if not (text and text.isascii() and text.isprintable()):
+        return "it is empty, or has signs that cannot be shown"
+    return dns_subdomain_problem(text) if len(text) > DNS_SUBDOMAIN_SIZE else None
+
+
 def label_key_problem(key: str) -> str | None:
     """Check the key of a label: ``name`` or ``domain/name``."""
     prefix, slash, name = key.rpartition("/")

@@ -84,7 +84,7 @@ SPECS = [
     ({"labels": {"imps-multi.io/hub": "x"}}, "is imps-multi's own mark"),
     ({"labels": {"a": "b c"}}, "target.secret.labels.a"),
     ({"sources": ()}, "spec.registry.credentials: is required"),
-    ({"sources": ("Not_A_Name",)}, 'credentials[0].name: "Not_A_Name" is not valid'),
+    ({"sources": ("not\nprintable",)}, "credentials[0].name: "),
     ({"spec": {"deletionPolicy": "Never"}}, "spec.deletionPolicy: must be one of"),
     ({"spec": {"suspend": "yes"}}, "spec.suspend: must be"),
 ]
@@ -132,6 +132,18 @@ SOURCES = [
     (secret("static", {**ECR, "roleARN": "x"}, "Opaque"), "key roleARN is unknown; did you mean roleArn?"),
     (secret("static", {"region": "eu-west-1", "accountID": "123456789012"}, "Opaque"), "accessKeyID and secretKey"),
 ]
+
+
+async def test_a_source_name_that_no_secret_can_have_is_missing_and_the_others_serve(
+    stage: Stage, cluster: FakeCluster
+) -> None:
+    """IMPS's README has one in capitals."""
+    stage.hub.put(policy(sources=("static", "Not_A_Name")), static())
+    async with stage.running() as service:
+        await until(lambda: len(cluster.secrets) == 3)
+        await settled(service)
+        await until(lambda: ready(service) == ("False", "SourceError"))
+        assert "no Secret can have this name" in message(service)
 
 
 @pytest.mark.parametrize(("source", "says"), SOURCES, ids=[says for _, says in SOURCES])
