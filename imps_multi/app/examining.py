@@ -16,6 +16,7 @@ from imps_multi.app.hub_parts import HubUnreachable
 from imps_multi.app.looking import look
 from imps_multi.app.members import Members, members
 from imps_multi.config.load import Loaded
+from imps_multi.config.model import Configuration
 from imps_multi.kube import kubeconfig
 from imps_multi.kube.connection import Connection
 from imps_multi.kube.examination import examine
@@ -42,6 +43,8 @@ Names = frozenset[str]
 """Names of target Secrets."""
 Permissions = Callable[[Names], Iterable[Permission]]
 """What we must be allowed to do in a cluster with targets of these names."""
+HubPermissions = Callable[[Configuration], Iterable[Permission]]
+"""What we must be allowed to do in the hub's cluster."""
 
 
 class Patient(Struct, frozen=True):
@@ -75,7 +78,9 @@ def examine_kubeconfig(found: list[Patient], permissions: Permissions, *, names:
     return run_on_loop(lambda: _clusters(found, permissions, asked, renew=renew))
 
 
-def examine_fleet(config: Path, permissions: Permissions, *, names: Names, renew: str) -> list[Check]:
+def examine_fleet(
+    config: Path, permissions: Permissions, of_hub: HubPermissions, *, names: Names, renew: str
+) -> list[Check]:
     """Look at the hub and at every cluster of a configuration; ``names`` are asked for beside those in use.
 
     Raises:
@@ -90,7 +95,7 @@ def examine_fleet(config: Path, permissions: Permissions, *, names: Names, renew
     configure_logging("console", "error")
 
     async def all_of_it() -> list[Check]:
-        hub, world = await _hub(loaded, fleet)
+        hub, world = await _hub(loaded, fleet, of_hub)
         asked = {str(one.settings.name): names | names_there(world, one.settings) for one in fleet.members}
         return [*hub, *await _clusters(found, permissions, asked, renew=renew)]
 
@@ -136,12 +141,14 @@ async def _examined(patient: Patient, permissions: Iterable[Permission], shared:
         return Away(failure.reason.value, str(failure), answered=True)
 
 
-async def _hub(loaded: Loaded, fleet: Members) -> tuple[list[Check], World]:
+async def _hub(loaded: Loaded, fleet: Members, permissions: HubPermissions) -> tuple[list[Check], World]:
     """Look at the hub as the service would, and at no cluster; return what it wants too."""
     hub = loaded.configuration.hub
     subject = f"hub {hub.id}"
-    definition = [] if fleet.hub is None else await _definition(fleet.hub, subject)
-    if any(check.state in {WRONG, UNREACHABLE} for check in definition):
+    definition = []
+    if fleet.hub is not None:
+        definition = await _server(fleet.hub, subject, permissions(loaded.configuration))
+    if any(check.check in {"reachable", "CRD"} and check.state in {WRONG, UNREACHABLE} for check in definition):
         return definition, World()
     try:
         status, world = await look(loaded, _taken, fleet=False)
@@ -153,6 +160,13 @@ async def _hub(loaded: Loaded, fleet: Members) -> tuple[list[Check], World]:
 
 async def _taken(service: Service) -> tuple[ServiceStatus, World]:
     return service.reporter.compute(), service.world.value
+
+
+async def _server(connection: Connection, subject: str, permissions: Iterable[Permission]) -> list[Check]:
+    """Look at the hub's API server, and at the definition of policies there."""
+    found = await _examined(Patient(subject, connection), permissions, Shared(hub=HubId("doctor")))
+    checks = list(diagnosis.of_one(subject, found, now=time.time(), renew="imps-multi rbac --role hub"))
+    return checks if isinstance(found, Away) else [*checks, *await _definition(connection, subject)]
 
 
 async def _definition(connection: Connection, subject: str) -> list[Check]:

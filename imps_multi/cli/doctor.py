@@ -10,6 +10,7 @@ from imps_multi.cli.options import CONFIG_VARIABLE, DEFAULT_CONFIG
 from imps_multi.cli.output import Format, Output, fail, print_data, print_table, say
 
 if TYPE_CHECKING:
+    from imps_multi.config.model import Configuration
     from imps_multi.model.diagnosis import Check, Permission
 
 COLUMNS = ("SUBJECT", "STATE", "FINDING")
@@ -78,7 +79,9 @@ def _checks(config: Path | None, kubeconfig: Path | None, contexts: list[str], n
     path = config or DEFAULT_CONFIG
     if config is None and not path.exists():
         raise ValueError(f"there is no {path} here; give --config FILE, or --kubeconfig FILE")
-    return examine_fleet(path, permissions, names=wanted, renew=f"imps-multi rbac --role target -c {path}")
+    return examine_fleet(
+        path, permissions, hub_permissions, names=wanted, renew=f"imps-multi rbac --role target -c {path}"
+    )
 
 
 def show(checks: "list[Check]", output: Format) -> None:
@@ -129,11 +132,25 @@ def permissions(names: Iterable[str]) -> "Iterator[Permission]":
         yield from _of_rule(rule)
 
 
-def _of_rule(rule: Mapping[str, Any]) -> "Iterator[Permission]":
+def hub_permissions(configuration: "Configuration") -> "Iterator[Permission]":
+    """Return every permission of the hub's roles, one by one."""
+    from imps_multi.cli import hub_role
+
+    sources = configuration.sources.namespaces
+    everywhere = any(map(hub_role.is_glob, sources))
+    granted = [(rule, "") for rule in hub_role.hub_rules(everywhere=everywhere)]
+    granted += [(rule, space) for space in (() if everywhere else sources) for rule in hub_role.source_rules()]
+    granted += [(rule, configuration.hub.namespace) for rule in hub_role.state_rules()]
+    granted += [(rule, "default") for rule in hub_role.event_rules()]
+    for rule, namespace in granted:
+        yield from _of_rule(rule, namespace)
+
+
+def _of_rule(rule: Mapping[str, Any], namespace: str = "") -> "Iterator[Permission]":
     from imps_multi.model.diagnosis import Permission
 
     for group in rule["apiGroups"]:
         for resource in rule["resources"]:
             for verb in rule["verbs"]:
                 for name in rule.get("resourceNames", ("",)):
-                    yield Permission(group, resource, verb, name)
+                    yield Permission(group, resource, verb, name, namespace)

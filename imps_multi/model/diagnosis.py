@@ -73,20 +73,24 @@ def of_clusters(found: Mapping[str, Examined | Away], *, now: float, renew: str)
     """Say what is to be said of each cluster; ``renew`` is the command that prints the role."""
     first: dict[str, str] = {}
     for name, one in found.items():
-        subject = f"cluster {name}"
-        if isinstance(one, Away):
-            state = WRONG if one.answered else UNREACHABLE
-            yield Check(subject, "reachable", state, f"{one.reason}: {one.message}")
-            continue
-        yield Check(subject, "reachable", OK, one.version)
-        twin = first.setdefault(one.identity, name) if one.identity else name
-        if twin == name:
-            yield Check(subject, "log-in", OK, one.login)
-        else:
-            yield Check(subject, "identity", WRONG, f"it is the same cluster as {twin}; take one of the entries away")
-        yield from _permissions(subject, one, renew)
-        yield _clock(subject, one.skew)
-        yield _imps(subject, one, now)
+        yield from of_one(f"cluster {name}", one, now=now, renew=renew)
+        identity = "" if isinstance(one, Away) else one.identity
+        twin = first.setdefault(identity, name) if identity else name
+        if twin != name:
+            why = f"it is the same cluster as {twin}; take one of the entries away"
+            yield Check(f"cluster {name}", "identity", WRONG, why)
+
+
+def of_one(subject: str, one: Examined | Away, *, now: float, renew: str) -> Iterator[Check]:
+    """Say what is to be said of one API server."""
+    if isinstance(one, Away):
+        yield Check(subject, "reachable", WRONG if one.answered else UNREACHABLE, f"{one.reason}: {one.message}")
+        return
+    yield Check(subject, "reachable", OK, one.version)
+    yield Check(subject, "log-in", OK, one.login)
+    yield from _permissions(subject, one, renew)
+    yield _clock(subject, one.skew)
+    yield _imps(subject, one, now)
 
 
 def of_hub(status: ServiceStatus, *, kind: str) -> Iterator[Check]:
