@@ -9,6 +9,7 @@ from functools import partial
 
 import anyio
 import anyio.to_thread
+from msgspec import structs
 
 from imps_multi.actors.service import Service
 from imps_multi.actors.station import Station
@@ -19,7 +20,7 @@ from imps_multi.app.settling import wait_settled
 from imps_multi.config.load import Loaded
 from imps_multi.model.leave_result import DONE, LeaveResult, LeftSecret
 from imps_multi.model.leaving import Errand, Parting, parting
-from imps_multi.ports import Conflict, Forbidden, NotFound, PortError, Throttled
+from imps_multi.ports import Conflict, Forbidden, Invalid, NotFound, PortError, Throttled
 from imps_multi.runtime.shutdown import StopSignal
 
 ROUNDS = 5
@@ -100,6 +101,7 @@ class Leaving:
         self._errand = errand
         self._agreed = agreed
         self._pause = PAUSE_SECONDS
+        self._hopeless: set[Place] = set()
         self.results: dict[Place, LeftSecret] = {}
 
     def found(self) -> list[LeftSecret]:
@@ -111,10 +113,20 @@ class Leaving:
         for number in range(ROUNDS):
             if number:
                 await anyio.sleep(self._pause)  # until the watch has shown what changed
+            self._settle()
             due = [one for one in self._partings() if self._is_due(place(self._shown(one)))]
             if not due:
                 return
             await self._work_off(iter(due))
+        await anyio.sleep(self._pause)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Take for done what failed and is not there to be done any more: its answer was lost, or others were first."""
+        left = {place(one) for one in self.found()}
+        for where, one in self.results.items():
+            if where not in left:
+                self.results[where] = structs.replace(one, result=DONE)
 
     async def _work_off(self, due: Iterator[Parting]) -> None:
         async def work() -> None:
@@ -134,7 +146,8 @@ class Leaving:
 
     def _is_due(self, where: Place) -> bool:
         known = self.results.get(where)
-        return (self._agreed is None or where in self._agreed) and (known is None or known.result != DONE)
+        open_yet = (known is None or known.result != DONE) and where not in self._hopeless
+        return open_yet and (self._agreed is None or where in self._agreed)
 
     async def _carry_out(self, one: Parting) -> None:
         await self._here.limiter.take()
@@ -146,6 +159,8 @@ class Leaving:
         except PortError as failure:
             note_write(self._here, one.plan, type(failure).__name__)
             outcome = self._explained(failure)
+            if isinstance(failure, (Forbidden, Invalid)):
+                self._hopeless.add(place(self._shown(one)))
         else:
             outcome = DONE
         shown = self._shown(one, outcome)
