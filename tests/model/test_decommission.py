@@ -145,6 +145,12 @@ def test_a_name_that_may_not_be_looked_at_is_not_taken_for_gone() -> None:
     assert (told.reason, "named pull" in told.message) == (DECOMMISSIONING, True)
 
 
+def by_its_marks(bench: Bench) -> bool:
+    """Say whether what lies there is ours by its marks alone."""
+    seen = observe(bench.found)
+    return seen is not None and isinstance(owner(seen, frozenset({HUB}), {}), Ours)
+
+
 def decommissioned(bench: Bench) -> Bench:
     """The same, in a cluster that is decommissioned."""
     nobody = {name: structs.replace(one, reaches=False) for name, one in bench.view.policies.items()}
@@ -166,7 +172,9 @@ def test_whatever_lies_there_what_is_ours_goes_or_is_given_back_and_all_else_sta
             break
         assert not isinstance(plan.write, Create)
         bench.found = carry_out(bench.found, plan)
-    bench.remembered = {}  # by its marks alone
+        if isinstance(plan.write, Update) and not by_its_marks(bench):
+            bench.remembered = {}  # as the book forgets what it gave away
+    bench.remembered = {}
     if not isinstance(whose, Ours) or bench.record.terminating or may_not_be_written(bench, whose):
         assert isinstance(whose, Ours) or bench.found == before
         return
