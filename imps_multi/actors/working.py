@@ -105,6 +105,7 @@ async def carry_out(here: Station, plan: TargetPlan, lost: Lost) -> bool:
     """Make one write; tell whether it, or what it found, settles the matter for now."""
     started = current_time()
     here.begin_write()
+    here.book.sending(plan)
     try:
         with here.setting.in_flight:
             dues = await send(here, plan)

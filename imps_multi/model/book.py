@@ -12,6 +12,7 @@ from imps_multi.model.adoption import traced
 from imps_multi.model.brake import Wishes
 from imps_multi.model.claiming import EXPANSION_HELD
 from imps_multi.model.contest import Contests
+from imps_multi.model.difference import gives_away
 from imps_multi.model.exclusions import Exclusions
 from imps_multi.model.failures import Failure, Failures
 from imps_multi.model.gate import Gate
@@ -284,6 +285,11 @@ class Book:
         for name, message in self._unanswered():
             sums[name] = structs.replace(sums.get(name, PolicyTally()), refused=message)
         return sums
+
+    def sending(self, plan: TargetPlan) -> None:
+        """Take in that a write is about to be sent: its answer may never come."""
+        if isinstance(plan.write, Update) and gives_away(plan.write):
+            self._past.part(plan.write.uid, plan.write.resource_version)
 
     # what became of it
 

@@ -68,6 +68,12 @@ def difference(seen: SeenSecret, resolved: Resolved, wanted: Wanted) -> Update |
     )
 
 
+def gives_away(update: Update) -> bool:
+    """Say whether an update takes our marks away."""
+    labels = any(key in OUR_LABELS and value is None for key, value in update.labels)
+    return labels or (POLICY_ANNOTATION, None) in update.annotations
+
+
 def own_keys(resolved: Resolved) -> Own:
     """Return what a policy writes, or wrote, beside our marks."""
     secret = resolved.policy.secret

@@ -7,7 +7,8 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from imps_multi.model.names import OUR_LABELS, UNWANTED_SINCE_ANNOTATION
+from imps_multi.model.difference import gives_away
+from imps_multi.model.names import UNWANTED_SINCE_ANNOTATION
 from imps_multi.model.target_plan import Create, Delete, Update, Write
 
 HELD_UNTIL: Final = "; held until "
@@ -61,10 +62,9 @@ def operation_of(write: Write | None) -> str:
             return "create"
         case Delete():
             return "delete"
-        case Update(annotations=annotations, labels=labels):
-            if any(key == UNWANTED_SINCE_ANNOTATION and value for key, value in annotations):
+        case Update() as update:
+            if any(key == UNWANTED_SINCE_ANNOTATION and value for key, value in update.annotations):
                 return "mark"
-            given_back = any(key in OUR_LABELS and value is None for key, value in labels)
-            return "release" if given_back else "update"
+            return "release" if gives_away(update) else "update"
         case None:
             return "none"

@@ -25,6 +25,8 @@ class Recollection:
         self.uid_changes = 0
         """How often a target was found made anew."""
         self._lost: dict[Where, Uid] = {}
+        self._parting: dict[Uid, int] = {}
+        """What we are giving away, with the version on which that was planned: its answer may be lost."""
 
     def compare(self, before: Looks, after: Looks, hubs: frozenset[HubId]) -> None:
         """Take in two looks at some targets, of which the later one is the truth now."""
@@ -34,6 +36,8 @@ class Recollection:
     def note(self, where: Where, before: SeenSecret | None, after: SeenSecret, hubs: frozenset[HubId]) -> None:
         """Remember what was ours and lost its marks, and count what was made anew."""
         if before is not None and before.uid == after.uid:
+            if self._gave_away(after, hubs):
+                return
             self._note_adopted(before, after)
             if marked_whole(after, hubs):
                 self.remembered.pop(after.uid, None)
@@ -78,6 +82,20 @@ class Recollection:
         """Forget Secret names."""
         self.forget([where for where in self._lost if where[1] in names])
 
+    def part(self, uid: Uid, resource_version: int) -> None:
+        """Take in that our marks are about to be taken from a target by ourselves."""
+        self._parting[uid] = resource_version
+
+    def _gave_away(self, after: SeenSecret, hubs: frozenset[HubId]) -> bool:
+        """Say whether a look shows that we took our marks away; what shows that we cannot have is the end of it."""
+        if not self._parting or after.resource_version <= self._parting.get(after.uid, after.resource_version):
+            return False
+        del self._parting[after.uid]
+        if isinstance(owner(after, hubs, {}), Ours):
+            return False
+        self._drop(after.uid)
+        return True
+
     def _note_adopted(self, before: SeenSecret, after: SeenSecret) -> None:
         if marked_adopted(after.marks):
             self.adopted.discard(after.uid)
@@ -85,6 +103,7 @@ class Recollection:
             self.adopted.add(after.uid)
 
     def _drop(self, uid: Uid) -> None:
+        self._parting.pop(uid, None)
         self.remembered.pop(uid, None)
         self.adopted.discard(uid)
 

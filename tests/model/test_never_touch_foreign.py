@@ -225,6 +225,7 @@ class Neighbours(RuleBasedStateMachine):
                 self.enqueue(self.book.referenced(plan, now=self.now))
                 return
         before = deepcopy(self.cluster.secrets.get(key))
+        self.book.sending(plan)
         try:
             after = self.cluster.write(plan)
         except RefusedError as refusal:

@@ -170,6 +170,38 @@ def test_what_was_adopted_is_given_back_even_if_the_mark_was_taken_and_then_forg
     assert place.work() == []
 
 
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+def test_what_was_given_away_is_not_taken_back_where_the_answer_was_lost(first: str) -> None:
+    spec = policy(deletion=DeletionPolicy.RETAIN) if first == "ours" else adopting()
+    place = Place(None if first == "ours" else THEIRS, resolved(spec))
+    place.work()
+    away = resolved(policy(names=["other"], deletion=DeletionPolicy.RETAIN))
+    place.take_up(away)
+    place.book.judge(place.book.wishes().wishes, frozenset())
+    (plan,) = place.book.writes(A, now=NOW)
+    place.book.sending(plan)
+    place.change(carry_out(place.found, plan))
+    assert place.book.remembered == {}
+    place.book.judge(frozenset(), frozenset())
+    assert place.work() == []
+    place.take_up(resolved())
+    assert (place.work(), place.line().state) == ([], State.CONFLICT)
+
+
+def test_a_release_that_was_refused_leaves_what_was_known() -> None:
+    place = Place(None, resolved(policy(deletion=DeletionPolicy.RETAIN)))
+    place.work()
+    place.take_up(resolved(policy(names=["other"], deletion=DeletionPolicy.RETAIN)))
+    place.book.judge(place.book.wishes().wishes, frozenset())
+    (plan,) = place.book.writes(A, now=NOW)
+    place.book.sending(plan)
+    place.change(changed(place.found or {}, labels={"theirs": "1"}))
+    place.change(changed(place.found or {}, labels={"app.kubernetes.io/managed-by": None, "imps-multi.io/hub": None}))
+    place.take_up(resolved())
+    assert len(place.work()) == 1
+    assert place.line().state is State.IN_SYNC
+
+
 def contest(place: Place, spoil: Object, rounds: int) -> None:
     """Somebody writes over it, and we put it right, again and again."""
     for _ in range(rounds):
