@@ -50,6 +50,7 @@ def report(here: Station) -> ClusterReport:
         contact=structs.replace(contact, last_contact=last_contact),
         synced=book.synced,
         listed=book.listed,
+        lacks_pods=book.lacks_pods,
         settled=book.view.version if settled else -1,
         looked=here.looked_at,
         given_up=known and not settled and all(here.queue.failures(one) >= TRIES for one in book.writing),

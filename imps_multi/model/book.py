@@ -176,10 +176,17 @@ class Book:
     @property
     def listed(self) -> bool:
         """Whether the namespaces, every watched name and the pods asked for, if they may be read, were listed whole."""
-        return (
-            self.observed.namespaces_synced
-            and all(self.observed.synced(name) or name in self.forbidden for name in self.names)
-            and self.pods.listed
+        return self._secrets_listed and self.pods.listed
+
+    @property
+    def lacks_pods(self) -> bool:
+        """Whether nothing but pods has still to be listed: that concerns the policies that ask for them alone."""
+        return self._secrets_listed and not self.pods.listed
+
+    @property
+    def _secrets_listed(self) -> bool:
+        return self.observed.namespaces_synced and all(
+            self.observed.synced(name) or name in self.forbidden for name in self.names
         )
 
     @property

@@ -62,11 +62,6 @@ def _holds(requirement: Requirement, values: Mapping[str, str]) -> bool:
             return value is None
 
 
-def namespace_selected(selection: NamespaceSelection, record: NamespaceRecord) -> bool:
-    """Tell whether a namespace is selected: a name, label or annotation rule takes it in and nothing excludes it."""
-    return _excluding(selection, record) is None and _including(selection, record) is not None
-
-
 def namespace_excluded(selection: NamespaceSelection, record: NamespaceRecord) -> bool:
     """Tell whether ``exclude``, or the namespace's own annotation, keeps it out whatever selects it."""
     return _excluding(selection, record) is not None

@@ -114,7 +114,7 @@ def _held_row(resolved: Resolved, around: Circumstances) -> Ready | None:
 
 def _unreachable(resolved: Resolved, around: Circumstances) -> Ready | None:
     away = [report for report in reached(resolved, around) if _is_away(report)]
-    starting = [report for report in reached(resolved, around) if _is_starting(report)]
+    starting = [report for report in reached(resolved, around) if _is_starting(report, resolved)]
     if away:
         return Ready("Unknown", "TargetUnreachable", _away_text(away), Severity.UNREACHABLE)
     if starting:
@@ -292,10 +292,11 @@ def _is_away(report: ClusterReport) -> bool:
     return always and report.contact.phase is Phase.DEGRADED and report.contact.reason not in ANSWERED
 
 
-def _is_starting(report: ClusterReport) -> bool:
+def _is_starting(report: ClusterReport, resolved: Resolved) -> bool:
     if report.settings.connectivity is not Connectivity.ALWAYS or report.settings.paused:
         return False
-    return report.contact.phase is Phase.STARTING or (report.contact.phase is Phase.UP and not report.listed)
+    listed = report.listed or (report.lacks_pods and not resolved.policy.pods.rules)
+    return report.contact.phase is Phase.STARTING or (report.contact.phase is Phase.UP and not listed)
 
 
 def target_counts(tallies: Iterable[PolicyTally]) -> TargetCounts:

@@ -76,7 +76,9 @@ class ClusterReport(Struct, frozen=True):
     contact: Contact = Contact()
     synced: bool = False
     listed: bool = False
-    """The same, but for names that may not be read there."""
+    """The same, but for names that may not be read there, and with the pods that policies ask for."""
+    lacks_pods: bool = False
+    """Not listed, and for nothing but these pods."""
     settled: int = -1
     looked: int = -1
     """The version of the world for which every namespace that it touches was looked at."""

@@ -143,18 +143,21 @@ async def test_a_selector_that_is_replaced_takes_nothing_away_before_the_new_one
 async def test_nothing_goes_while_the_pods_were_not_listed_after_a_start(stage: Stage, cluster: FakeCluster) -> None:
     spec: dict[str, Any] = {"spec": {"deletionPolicy": "Immediate"}}
     cluster.run_pod(A, labels={"app": "web"})
-    stage.hub.put(policy(**by_pods(**spec)), static())
+    stage.hub.put(policy(**by_pods(**spec)), policy("second", secret="other"), static())
     async with stage.running() as service:
         await settled(service)
+        cluster.remove("team-0002", "other")
     cluster.watch_error = lambda name: Transient("500", answered=True) if name == "pods" else None
     cluster.end_pod(A)
     async with stage.running() as service:
         await until(lambda: service.reporter.reports and status_of(service).targets.in_sync == 1)
         await anyio.sleep(60.0)
-        assert places(cluster) == {A}
+        assert (A, "pull") in cluster.secrets
         assert status_of(service).targets.desired == 1
+        assert ready(service) == ("Unknown", "Starting")
+        assert ready(service, "second") == ("True", "AllSynced"), "a policy that asks for no pods does not wait"
         cluster.watch_error = lambda _: None
-        await until(lambda: not cluster.secrets, within=60.0)
+        await until(lambda: (A, "pull") not in cluster.secrets, within=60.0)
 
 
 async def test_pods_that_may_not_be_watched_are_told_by_that_policy_alone(stage: Stage, cluster: FakeCluster) -> None:

@@ -16,7 +16,7 @@ from imps_multi.model.policy import Policy, SourceRef, SpecProblem, TargetSecret
 from imps_multi.model.policy_status import exit_code, invalid_status, policy_status
 from imps_multi.model.readiness import Circumstances
 from imps_multi.model.report import ClusterReport, Contact, Phase, PolicyTally, Trouble
-from imps_multi.model.selection import ClusterSelection
+from imps_multi.model.selection import ClusterSelection, PodSelection, Selector
 from imps_multi.model.service_status import Facts, service_status
 from imps_multi.model.status import Condition, PolicyStatus
 from imps_multi.model.target_plan import Wish
@@ -38,6 +38,12 @@ def resolved(*sources: SourceState, suspend: bool = False, clusters: tuple[str, 
         sync_request="newer",
     )
     return Resolved(policy, Standing.VALID, sources or (source(),), handled_sync="please")
+
+
+def asking(one: Resolved) -> Resolved:
+    """Let a policy select by pods too."""
+    every = PodSelection.of(labels=(Selector(),))
+    return structs.replace(one, policy=structs.replace(one.policy, pods=every))
 
 
 def source(**given: Any) -> SourceState:
@@ -166,6 +172,12 @@ ROWS = [
     ),
     pytest.param(
         resolved(), around(report(synced=False, listed=False)), "Unknown", "Starting", 3, id="not listed whole yet"
+    ),
+    pytest.param(
+        resolved(), around(report(listed=False, lacks_pods=True)), "True", "AllSynced", 0, id="pods that others ask for"
+    ),
+    pytest.param(
+        asking(resolved()), around(report(listed=False, lacks_pods=True)), "Unknown", "Starting", 3, id="its pods"
     ),
     pytest.param(
         resolved(),
