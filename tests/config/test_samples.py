@@ -24,10 +24,11 @@ def test_the_committed_schema_is_current() -> None:
     assert (CONFIG / "imps-multi.schema.json").read_text() == json_schema_text()
 
 
-def test_the_sample_names_the_schema_and_is_valid_for_both() -> None:
-    text = (CONFIG / "imps-multi.yaml").read_text()
+@pytest.mark.parametrize("sample", ["imps-multi.yaml", "cluster-hub.yaml"])
+def test_a_sample_names_the_schema_and_is_valid_for_both(sample: str) -> None:
+    text = (CONFIG / sample).read_text()
     assert text.splitlines()[0] == "# yaml-language-server: $schema=./imps-multi.schema.json"
-    assert load(CONFIG / "imps-multi.yaml", {}).configuration.hub.id == "mgmt-eu"
+    assert load(CONFIG / sample, {}).configuration.hub.id == "mgmt-eu"
     assert valid(yaml.safe_load(text))
 
 
