@@ -29,7 +29,7 @@ async def define(world: World) -> None:
     if (await world.ask("GET", DEFINITION))[0] != OK:
         await world.send("POST", DEFINITION.rpartition("/")[0], DEFINED)
     with anyio.fail_after(WITHIN):
-        while (await world.ask("GET", COLLECTION))[0] != OK:
+        while (await world.ask("GET", COLLECTION))[0] != OK:  # noqa: ASYNC110  # the server does not tell
             await anyio.lowlevel.checkpoint()
     await world.namespace(HOME)
 
