@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 
 from imps_multi.kube.cluster_hub import ClusterHub
 from imps_multi.kube.connection import Connection
@@ -29,8 +28,9 @@ async def define(world: World) -> None:
     if (await world.ask("GET", DEFINITION))[0] != OK:
         await world.send("POST", DEFINITION.rpartition("/")[0], DEFINED)
     with anyio.fail_after(WITHIN):
-        while (await world.ask("GET", COLLECTION))[0] != OK:  # noqa: ASYNC110  # the server does not tell
-            await anyio.lowlevel.checkpoint()
+        served = 0
+        while served != OK:
+            served, _ = await world.ask("GET", COLLECTION)
     await world.namespace(HOME)
 
 
