@@ -226,8 +226,7 @@ class Book:
         wakes = [plan.wake_at for plan in plans if plan.wake_at is not None]
         wakes += self._ends_of_contests(plans, now)
         if not writes:
-            self.writing.discard(namespace)
-            self._planned.pop(namespace, None)
+            self._settle(namespace)
             return [Due(namespace, at=min(wakes))] if wakes else []
         self.writing.add(namespace)
         if not any(plan.wish for plan in writes):  # or it hangs on the brake, and on the whole picture
@@ -235,6 +234,14 @@ class Book:
         rushed = urgent or any(isinstance(plan.write, (Create, Delete)) for plan in writes)
         delay = min(self._contests.delay((plan.namespace, plan.name), now) for plan in writes)
         return [Due(namespace, urgent=rushed, at=now + delay if delay else None)]
+
+    def _settle(self, namespace: NamespaceName) -> None:
+        """Nothing is due there; what held all of a fan-out is given back at its end, since it does not shrink."""
+        self.writing.discard(namespace)
+        self._planned.pop(namespace, None)
+        if not self.writing:
+            self.writing.clear()
+            self._planned.clear()
 
     def plans(self, namespace: NamespaceName, now: float) -> list[TargetPlan]:
         """Plan every watched name in a namespace, and record how each stands."""

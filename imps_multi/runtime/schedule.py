@@ -140,8 +140,17 @@ class Schedule(Generic[K]):
             if lane >= least and self._ready[lane]:
                 key, _ = self._ready[lane].popitem(last=False)
                 self._flights[key] = _Flight(lane)
-                return Taken(key, lane, now - self._wishes.pop(key).at)
+                wish = self._wishes.pop(key)
+                if not self._wishes:
+                    self._shrink()
+                return Taken(key, lane, now - wish.at)
         return None
+
+    def _shrink(self) -> None:
+        """Nothing is queued: give back what a great many keys needed, since that does not shrink by itself."""
+        self._wishes.clear()
+        for ready in self._ready:
+            ready.clear()
 
     def done(self, key: K, *, now: float) -> None:
         """End a key's flight; what was asked for it meanwhile is queued.

@@ -1,5 +1,6 @@
 """The book's single cases: what is urgent, what is slowed down, what is remembered, what a name's end leaves behind."""
 
+import sys
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -531,3 +532,15 @@ def test_the_number_of_our_targets_and_the_wishes_are_told_when_they_change() ->
     repair(book, None, 20)
     assert book.wish_changes > told_before
     assert book.wishes().totals == {"p": 1}
+
+
+def test_what_a_fan_out_needed_is_given_back_at_its_end() -> None:
+    spaces = [f"team-{number:03d}" for number in range(500)]
+    book = listed(resolved(), spaces=spaces)
+    full = sys.getsizeof(book.writing)
+    for number, space in enumerate(spaces):
+        (plan,) = book.writes(NamespaceName(space), now=NOW)
+        book.written(plan, Uid(f"u-{number}"), 100 + number, now=NOW)
+    assert book.writing == set()
+    assert sys.getsizeof(book.writing) < full / 10
+    assert sys.getsizeof(book._planned) < 100

@@ -1,4 +1,5 @@
 import math
+import sys
 
 import pytest
 
@@ -177,3 +178,12 @@ def test_what_got_due_unnoticed_goes_before_what_is_asked_for_later() -> None:
     queue.add("timer", now=0, at=5)
     queue.add("later", now=6)
     assert popped(queue, 6) == ["timer", "later"]
+
+
+def test_what_many_keys_needed_is_given_back_when_none_is_queued() -> None:
+    queue = schedule()
+    for number in range(1000):
+        queue.add(str(number), now=0)
+    full = sys.getsizeof(queue._wishes)
+    assert len(popped(queue, 0)) == 1000
+    assert sys.getsizeof(queue._wishes) < full / 10
