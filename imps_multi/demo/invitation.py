@@ -20,11 +20,12 @@ def invitation(stage: Stage) -> list[str]:
         f"  {kubectl} get secrets -A",
         f"  {kubectl} delete secret {SECRET} -n app-01",
         f"  {kubectl} label namespace infra-01 images=private",
-        f"  {program} plan",
+        f"  {program} status --watch --url {stage.status_url}",
+        f"  {program} plan --explain {CLUSTERS[0]}/app-01",
+        f"  {program} doctor",
         f"  {program} sync {POLICY}",
         f"  ${{EDITOR:-vi}} {stage.policy.relative_to(stage.root)}",
-        f"  {program} approve ID   # of an edit that is held, as the status shows it:",
-        f"  curl -s {stage.status_url}",
+        f"  {program} approve ID   # of an edit that is held, as the status shows it",
         f"  less {stage.log.name}",
     ]
 
