@@ -60,7 +60,7 @@ def plan(
             help="Show only what these manifests would change in the hub: a file, a directory, or - for stdin.",
         ),
     ] = None,
-    more: Annotated[list[Path] | None, typer.Argument(metavar="[CHANGED]...", help="More of them, after -f.")] = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="CHANGED", help="More of them, after -f.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """Show what a run would write and delete now, and why.
