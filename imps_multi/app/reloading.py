@@ -32,6 +32,8 @@ async def keep_reloading(assembly: Assembly, followed: FollowedFiles | None = No
                 files = await _reload(assembly)
             await followed.changed()
             files = await _reload(assembly)
+            while not await followed.stood_still():  # it was being written: what was read may be half of it
+                files = await _reload(assembly)
     finally:
         followed.close()
 

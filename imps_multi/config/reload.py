@@ -12,6 +12,8 @@ import anyio.to_thread
 
 from imps_multi.file_changes import FileChanges
 
+Stamp = tuple[int, int, int] | None
+
 
 class FollowedFiles:
     """Follows a set of files. Nothing that happens between two calls is lost."""
@@ -19,6 +21,7 @@ class FollowedFiles:
     def __init__(self, changes: FileChanges | None = None) -> None:
         self._changes = changes or FileChanges()
         self._seen: dict[Path, bytes | None] = {}
+        self._stamps: dict[Path, Stamp] = {}
 
     async def follow(self, files: Iterable[Path]) -> bool:
         """Follow exactly these files; say whether any was not followed before.
@@ -40,6 +43,12 @@ class FollowedFiles:
                 return
             await self._changes.changed()
 
+    async def stood_still(self) -> bool:
+        """Say whether no file was written to since the last look: then what was read is what was looked at."""
+        before = self._stamps
+        self._stamps = await anyio.to_thread.run_sync(lambda: {path: _stamp(path) for path in before})
+        return self._stamps == before
+
     def close(self) -> None:
         """Stop following."""
         self._changes.close()
@@ -47,7 +56,16 @@ class FollowedFiles:
     def _look(self, files: frozenset[Path]) -> dict[Path, bytes | None]:
         """Read every file; their directories are followed first, so that no change after is missed."""
         self._changes.follow({path.parent for path in files})
+        self._stamps = {path: _stamp(path) for path in files}
         return {path: _digest(path) for path in files}
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _digest(path: Path) -> bytes | None:

@@ -74,6 +74,19 @@ async def test_what_says_the_same_is_no_change(followed: FollowedFiles, tmp_path
     assert await silent(followed)
 
 
+async def test_a_file_that_is_written_to_after_the_look_did_not_stand_still(
+    followed: FollowedFiles, tmp_path: Path
+) -> None:
+    """It may have been read half written, and then says again what it said."""
+    file = tmp_path / "a"
+    await do(write(file, "1"))
+    await followed.follow([file])
+    assert await followed.stood_still()
+    await do(write(file, ""), write(file, "1"))
+    assert not await followed.stood_still()
+    assert await followed.stood_still()
+
+
 async def test_the_swap_of_a_mounted_secret_is_told(followed: FollowedFiles, tmp_path: Path) -> None:
     for version in ("v1", "v2"):
         await do((tmp_path / version).mkdir, write(tmp_path / version / "token", version))
