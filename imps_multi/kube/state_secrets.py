@@ -86,12 +86,13 @@ class StateSecrets:
 
     async def load(self, section: Section) -> Mapping[str, bytes]:
         """Return every readable item of a section by key, once the hub answers."""
-        retries = BROKEN.start(self._rand)
+        retries, told = BROKEN.start(self._rand), ""
         while True:
             try:
                 return await self.read(section)
             except PortError as failure:
-                log.warning("State cannot be read yet", section=section.value, message=str(failure))
+                if told != (told := str(failure)):
+                    log.warning("State cannot be read yet; it is tried again", section=section.value, message=told)
                 await anyio.sleep(retries.next())
 
     async def read(self, section: Section) -> Mapping[str, bytes]:

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 
+import anyio
 import pytest
+from msgspec import structs
 
 from imps_multi.kube.held_map import HeldMap, policy_of, told
 from imps_multi.kube.hub_link import HubLink
@@ -13,6 +15,7 @@ from imps_multi.model.names import HubId, NamespaceName
 from imps_multi.model.status import HeldStatus
 from imps_multi.ports import NotFound, Section, Transient
 from tests.kube.hub_world import linked
+from tests.kube.servers import closed_port
 from tests.kube.world import MERGE_PATCH, World
 
 pytestmark = pytest.mark.anyio
@@ -136,6 +139,18 @@ async def test_a_check_stores_nothing_and_names_the_role_that_lacks(
     async with linked(world.stranger, shared) as stranger:
         with pytest.raises(StateUnusable, match="imps-multi rbac --role hub"):
             await store(stranger).check()
+
+
+async def test_reading_waits_until_the_hub_answers(world: World, link: HubLink, shared: Shared) -> None:
+    await store(link).save(Section.TOKENS, "a", b"token")
+    nowhere = structs.replace(world.connection, server=f"http://127.0.0.1:{closed_port()}")
+    async with linked(nowhere, shared) as away:
+        patient = store(away)
+        with pytest.raises(Transient):
+            await patient.read(Section.TOKENS)
+        away.adopt(world.connection)
+        with anyio.fail_after(20):
+            assert dict(await patient.load(Section.TOKENS)) == {"a": b"token"}
 
 
 HELD = HeldStatus(id="h-1", deletions=12, why="12 of 40", policy="team-a", clusters=["east", "north"])
