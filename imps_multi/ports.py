@@ -213,12 +213,12 @@ class PolicyEvent(Struct, frozen=True):
 class PolicyBoard(Protocol):
     """Where a hub in a cluster shows how its policies stand; a directory hub has none. Each call is tried once."""
 
-    async def put_status(self, policy: PolicyName, status: PolicyStatus) -> None:
+    async def put_status(self, policy: PolicyName, uid: Uid, status: PolicyStatus) -> None:
         """Replace the status of a policy as it was last read from the hub.
 
         Raises:
             NotFound: the policy is gone, or was never read.
-            Conflict: it moved on since it was read; what moved comes with the next reading.
+            Conflict: it moved on since it was read, or was made anew; what moved comes with the next reading.
         """
 
     async def post_event(self, event: PolicyEvent) -> None:

@@ -3,6 +3,7 @@
 The fixtures of the real clusters come along as a plugin.
 """
 
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from collections.abc import Iterator
 import blockbuster
 import hypothesis
 import pytest
+import structlog
+
+from imps_multi.telemetry.logs import LibraryHandler
 
 pytest_plugins = ["tests.realcluster.fixtures"]
 
@@ -29,6 +33,17 @@ def _no_blocking_calls() -> Iterator[None]:
     """Fail a test in which imps_multi blocks asyncio's loop: a file, a lock, a sleep, a socket without a thread."""
     with blockbuster.blockbuster_ctx("imps_multi"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _logs_end_with_the_test() -> Iterator[None]:
+    """Take back what a command set up for the process: the next test's standard error is another one."""
+    yield
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if isinstance(one, LibraryHandler)]:
+        root.removeHandler(handler)
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session", autouse=True)

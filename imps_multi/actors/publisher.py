@@ -138,15 +138,19 @@ class Publisher:
             self._queue.add(name, lane=Lane.URGENT if found.flip else Lane.ROUTINE, at=found.at)
 
     def _take_in(self) -> None:
-        """See the newest of everything; a policy that the hub does not show has no page."""
+        """See the newest of everything; a policy that the hub does not show, or shows made anew, has no page."""
         status = self._status.get(None)
-        views = {PolicyName(view.name): view.status for view in status.policies} if status is not None else {}
         shown = self._shown.value
-        for name in self._pages.keys() - (views.keys() & shown.keys()):
+        views = {
+            name: view.status
+            for view in (status.policies if status is not None else ())
+            if (name := PolicyName(view.name)) in shown and view.uid in ("", shown[name].uid)
+        }
+        for name in self._pages.keys() - views.keys():
             del self._pages[name]
             self._queue.discard(name)
-        for name in views.keys() & shown.keys():
-            self._see(name, views[name], shown[name])
+        for name, view in views.items():
+            self._see(name, view, shown[name])
 
     def _see(self, name: PolicyName, whole: PolicyStatus, shown: Shown) -> None:
         page = self._pages.get(name)
@@ -198,7 +202,7 @@ class Publisher:
 
     async def _put(self, name: PolicyName, page: _Page) -> None:
         wanted, over = page.wanted, page.shown.status
-        await self._board.put_status(name, wanted)
+        await self._board.put_status(name, page.shown.uid, wanted)
         page.sent = Sent(wanted, over, anyio.current_time())
         page.retries.reset()
         if page.failing:

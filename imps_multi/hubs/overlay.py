@@ -38,7 +38,8 @@ class OverlaidHub:
         there = {_key(one): one for one in reading.objects}
         laid = [_laid(one, there.get(key)) for key, one in self._changed.items()]
         kept = [one for key, one in there.items() if key not in self._changed]
-        return structs.replace(reading, objects=(*kept, *laid), deleted=reading.deleted - self._changed.keys())
+        gone = tuple(one for one in reading.deleted if _key(one) not in self._changed)
+        return structs.replace(reading, objects=(*kept, *laid), deleted=gone)
 
     async def changed(self) -> None:
         """Return when the hub below has something new."""

@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from imps_multi.kube.hub_definition import INSTALL, Definition
 from imps_multi.kube.hub_objects import HubEvent, HubItem, ItemLost, ItemSeen, ItemsReplaced
 from imps_multi.model.hub import HubObject, HubProblem, HubReading, Place
-from imps_multi.model.names import POLICY_KIND, NamespaceName, PolicyName
+from imps_multi.model.names import NamespaceName, PolicyName
 from imps_multi.model.policy import SourceRef
 
 SHOWN: Final = 5
@@ -73,7 +73,7 @@ class HubCache:
         self._vanished: set[str] = set()
         self._going = False
         self._suspicion = ""
-        self._deleted: set[tuple[str, str, str]] = set()
+        self._deleted: dict[str, HubObject] = {}
 
     # What is asked
 
@@ -107,8 +107,8 @@ class HubCache:
         whole = not problems and all(stand is Stand.SYNCED for stand in self._stands.values())
         objects = [held.item.object for held in self._policies.values()]
         objects += [item.object for secrets in self._secrets.values() for item in secrets.values()]
-        deleted, self._deleted = frozenset(self._deleted), set() if whole else self._deleted
-        return HubReading(tuple(objects), problems, whole=whole, deleted=deleted if whole else frozenset())
+        deleted, self._deleted = tuple(self._deleted.values()), {} if whole else self._deleted
+        return HubReading(tuple(objects), problems, whole=whole, deleted=deleted if whole else ())
 
     # What is told
 
@@ -157,8 +157,7 @@ class HubCache:
         gone = [name for name in names if name in self.doubtful]
         for name in gone:
             self._vanished.discard(name)
-            del self._policies[name]
-            self._deleted.add((POLICY_KIND, "", name))
+            self._deleted[name] = self._policies.pop(name).item.object
         return bool(gone) | self._renamed()
 
     def suspect(self, message: str) -> bool:

@@ -20,9 +20,9 @@ from imps_multi.kube.hub_link import HubLink
 from imps_multi.kube.hub_objects import POLICIES
 from imps_multi.kube.secret_calls import MERGE_PATCH, written
 from imps_multi.kube.transport import Call
-from imps_multi.model.names import FIELD_MANAGER, MANAGED_BY, POLICY_API_VERSION, POLICY_KIND, PolicyName
+from imps_multi.model.names import FIELD_MANAGER, MANAGED_BY, POLICY_API_VERSION, POLICY_KIND, PolicyName, Uid
 from imps_multi.model.status import PolicyStatus
-from imps_multi.ports import Clock, NotFound, PolicyEvent, Transient
+from imps_multi.ports import Clock, Conflict, NotFound, PolicyEvent, Transient
 
 EVENTS: Final = "/api/v1/namespaces/default/events"
 """Events on what has no namespace are kept in this one, as client-go does it."""
@@ -50,11 +50,13 @@ class HubBoard:
         self._instance = instance
         self._posted: OrderedDict[PolicyEvent, Posted] = OrderedDict()
 
-    async def put_status(self, policy: PolicyName, status: PolicyStatus) -> None:
+    async def put_status(self, policy: PolicyName, uid: Uid, status: PolicyStatus) -> None:
         """PUT the status; see ``ports.PolicyBoard``."""
         item = self._cache.policy(policy)
         if item is None:
             raise NotFound(f"there is no policy {policy} in the hub")
+        if item.uid != uid:
+            raise Conflict(f"policy {policy} was made anew")
         metadata = {"name": policy, "uid": item.uid, "resourceVersion": str(item.version)}
         body = msgspec.json.encode(
             {

@@ -56,8 +56,8 @@ class HubReading(Struct, frozen=True):
     objects: tuple[HubObject, ...]
     problems: tuple[HubProblem, ...] = ()
     whole: bool = True
-    deleted: frozenset[tuple[str, str, str]] = frozenset()
-    """Kind, namespace and name of what was seen being deleted since the last reading: gone without a second look."""
+    deleted: tuple[HubObject, ...] = ()
+    """What was seen being deleted since the last reading, as it was then: gone without a second look."""
 
 
 class SourceSecret(Discreet, frozen=True):

@@ -85,11 +85,11 @@ def fold(
     doubled = _doubled(reading.objects)
     taken = {key: obj for key, obj in read.items() if key not in doubled}
     missing = _missing(state, frozenset(read), whole=whole, now=now)
-    seen_going = frozenset(ObjectKey(*key) for key in reading.deleted)
+    seen_going = {_key(obj): obj for obj in reading.deleted}
     gone = frozenset(
         key for key, since in missing.items() if whole and (now - since >= SECOND_LOOK or key in seen_going)
     )
-    policies = _policies(state, taken, usable)
+    policies = _policies(state, _as_they_went(state, seen_going.keys() & gone, seen_going) | taken, usable)
     deleted = {
         name: policies.pop(name) for key in gone if (name := PolicyName(key.name)) in policies and _is_policy(key)
     }
@@ -157,6 +157,13 @@ def _key(obj: HubObject) -> ObjectKey:
 
 def _is_policy(key: ObjectKey) -> bool:
     return key.kind == POLICY_KIND
+
+
+def _as_they_went(
+    state: HubState, gone: Iterable[ObjectKey], seen: Mapping[ObjectKey, HubObject]
+) -> dict[ObjectKey, HubObject]:
+    """Return the last content of policies that go now: an edit and the deletion after it may come in one reading."""
+    return {key: seen[key] for key in gone if _is_policy(key) and key.name in state.policies}
 
 
 def _missing(state: HubState, read: frozenset[ObjectKey], *, whole: bool, now: float) -> Mapping[ObjectKey, float]:

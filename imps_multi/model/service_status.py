@@ -90,7 +90,13 @@ def _policies(facts: Facts, around: Circumstances, before: Mapping[str, PolicySt
         elif resolved is not None:
             policy = resolved.policy
             status = policy_status(resolved, around, before.get(name))
-            yield PolicyView(name=name, generation=policy.generation, secret_name=policy.secret.name, status=status)
+            yield PolicyView(
+                name=name,
+                generation=policy.generation,
+                secret_name=policy.secret.name,
+                status=status,
+                uid=policy.uid or "",
+            )
 
 
 def _shown(world: World) -> set[PolicyName]:

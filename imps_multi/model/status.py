@@ -93,6 +93,8 @@ class PolicyView(Struct, frozen=True, rename="camel"):
     generation: int
     secret_name: str
     status: PolicyStatus
+    uid: str = ""
+    """metadata.uid, where it has one and is valid: one that was made anew is another."""
 
 
 class ProblemView(Struct, frozen=True, rename="camel"):

@@ -118,12 +118,14 @@ class FakeBoard:
     """Whether what is written is seen at once."""
     keeps: frozenset[str] | None = None
     puts: list[tuple[float, str, PolicyStatus]] = field(default_factory=list)
+    uids: list[str] = field(default_factory=list)
+    """The uid of each put."""
     events: list[PolicyEvent] = field(default_factory=list)
     putting: int = 0
     most: int = 0
     """How many were under way at most."""
 
-    async def put_status(self, policy: PolicyName, status: PolicyStatus) -> None:
+    async def put_status(self, policy: PolicyName, uid: str, status: PolicyStatus) -> None:
         """Write a status, and let the hub see it."""
         self.putting += 1
         self.most = max(self.most, self.putting)
@@ -136,6 +138,7 @@ class FakeBoard:
             if f"ImagePullSecret {policy}" not in self.hub.objects:
                 raise NotFound(f"{policy} is gone")
             self.puts.append((anyio.current_time(), policy, status))
+            self.uids.append(uid)
             if self.echoing:
                 self.show(policy, msgspec.to_builtins(status))
         finally:

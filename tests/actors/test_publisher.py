@@ -56,6 +56,26 @@ async def test_at_rest_nothing_is_written_but_a_beat_every_ten_minutes(stage: St
         assert [name for _, name, _ in board.puts[before:] if name == "other"] == []
 
 
+async def test_a_policy_that_is_made_anew_never_shows_what_the_one_before_did(stage: Stage, board: FakeBoard) -> None:
+    stage.cluster("a", *spaces(3))
+    stage.hub.put(incarnation("one"), static())
+    async with stage.running() as service:
+        await settled(service)
+        await until(lambda: board.condition() == ("True", "AllSynced"))
+        stage.hub.put(incarnation("two"))
+        await until(lambda: len(stage.clusters["a"].secrets) == 6)
+        await anyio.sleep(MINUTE)
+    generations = {uid: status.observed_generation for uid, (_, _, status) in zip(board.uids, board.puts, strict=True)}
+    shown = {(uid, status.observed_generation) for uid, (_, _, status) in zip(board.uids, board.puts, strict=True)}
+    assert (len(shown), generations["one"] != generations["two"]) == (2, True)
+
+
+def incarnation(uid: str) -> HubObject:
+    made = policy(secret=f"pull-{uid}", spec={"deletionPolicy": "Retain"})
+    metadata: dict[str, Any] = {**made.content["metadata"], "uid": uid}
+    return HubObject(made.kind, made.namespace, made.name, made.place, {**made.content, "metadata": metadata})
+
+
 async def test_a_flip_is_written_at_once_and_the_rest_every_half_minute(stage: Stage, board: FakeBoard) -> None:
     cluster = stage.cluster("a", *spaces(3))
     stage.hub.put(policy(), static())

@@ -257,7 +257,7 @@ def test_at_rest_and_over_a_restart_no_status_is_written_until_somebody_edits_it
     world.program.start()
     watch = Watch()
     until(lambda: watch.seconds > REST_SECONDS / 2 and world.known("Ready") == FINE, "it has settled", poll=0.5)
-    assert _writes(traffic) == []
+    assert (_writes(traffic), shown(world.hub, NAME)["status"]) == ([], before["status"])
     assert shown(world.hub, NAME)["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
     assert len(world.events()) == told
     cleared = {"conditions": None, "status": "Failed", "reason": "so I say"}

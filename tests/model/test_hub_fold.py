@@ -98,14 +98,20 @@ def test_an_object_is_gone_only_when_two_whole_readings_a_second_apart_lack_it()
 
 
 def test_what_was_seen_being_deleted_is_gone_without_a_second_look() -> None:
-    going = HubReading((policy("b"),), deleted=frozenset({("ImagePullSecret", "", "a")}))
+    going = HubReading((policy("b"),), deleted=(policy("a"),))
     state = folded((0.0, whole(policy("a"), policy("b"))), (0.1, going))
     assert set(state.policies) == {"b"}
     assert state.seen_deleted == {"a"}
 
 
+def test_a_policy_that_was_edited_and_deleted_in_one_reading_goes_as_it_was_last() -> None:
+    going = HubReading((), deleted=(policy("a", "edited"), policy("never-read")))
+    state = folded((0.0, whole(policy("a", "first"))), (0.1, going))
+    assert {name: former.secret.name for name, former in state.former.items()} == {"a": "edited"}
+
+
 def test_what_was_seen_being_deleted_stays_while_the_reading_is_not_whole() -> None:
-    going = HubReading((), deleted=frozenset({("ImagePullSecret", "", "a")}), whole=False)
+    going = HubReading((), deleted=(policy("a"),), whole=False)
     state = folded((0.0, whole(policy("a"))), (0.1, going))
     assert set(state.policies) == {"a"}
 
