@@ -46,8 +46,8 @@ def leave(
 
     Exactly one of POLICY, --cluster and --all says which, and one of --keep and --purge what becomes of them. Only what
     carries this hub's mark is touched; adopted Secrets are given back. It is done from here, straight in the clusters:
-    a running instance must be stopped, or have nothing to do with them any more (suspend, paused). It asks before it
-    does anything; what could not be reached is told, and a second run goes on.
+    a running instance must be stopped, or have nothing to do with them any more (suspend, paused). On a terminal it
+    asks before it does anything; what could not be reached is told, and a second run goes on.
     """
     if (policy is not None) + (cluster is not None) + everything != 1:
         raise fail("say which: a POLICY, --cluster NAME or --all")
@@ -88,14 +88,10 @@ def _leave(config: Path, errand: "Errand", output: Format, *, stopped: bool, yes
 def _in_two_steps(loaded: "Loaded", errand: "Errand", instance: "Instance", output: Format, *, yes: bool) -> int:
     """Look, ask, do: what is done is what was shown. Without a question it is one step."""
     agreed = None
-    if not yes:
+    if not yes and on_terminal():
         found = _run(loaded, errand, instance, write=False)
         if found.refusal or not found.secrets:
             return _end(found, output)
-        if not on_terminal():
-            _show(found, output)
-            say("nothing was done: there is no terminal to ask on; --yes does it")
-            return CANNOT
         if output in {Format.TABLE, Format.WIDE}:
             _show_table(found.secrets, output)
         if not typer.confirm(question(found.secrets), err=True):

@@ -74,7 +74,7 @@ async def test_policies_and_named_sources_from_first_to_last(world: World, share
         await reading(hub, lambda found: "Secret late" not in names(found))
         await world.delete(f"{COLLECTION}/b")
         gone = await reading(hub, lambda found: bool(found.deleted))
-        assert gone.deleted == {("ImagePullSecret", "", "b")}
+        assert [one.name for one in gone.deleted] == ["b"]
         assert names(gone) == {"ImagePullSecret a", "Secret one"}
         assert hub._support.watch_list == support
 

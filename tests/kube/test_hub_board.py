@@ -60,11 +60,12 @@ async def stored(world: World) -> dict[str, Any]:
 async def test_a_status_is_written_again_and_again_without_a_reading_between(world: World, shared: Shared) -> None:
     await define(world)
     made = await make_policy(world, "a")
+    uid = Uid(made["metadata"]["uid"])
     async with running(world.connection, shared) as hub:
         await reading(hub, lambda found: found.whole)
         mine = board(hub)
-        await mine.put_status(A, status())
-        await mine.put_status(A, status("False"))
+        await mine.put_status(A, uid, status())
+        await mine.put_status(A, uid, status("False"))
     found = await stored(world)
     assert found["status"]["conditions"][0]["status"] == "False"
     assert found["status"]["clusters"] == [{"name": "east", "inSync": 1, "desired": 1, "reason": "", "message": ""}]
@@ -74,7 +75,7 @@ async def test_a_status_is_written_again_and_again_without_a_reading_between(wor
 
 async def test_a_policy_that_moved_on_since_it_was_read_is_a_conflict(world: World, shared: Shared) -> None:
     await define(world)
-    await make_policy(world, "a")
+    uid = Uid((await make_policy(world, "a"))["metadata"]["uid"])
     async with linked(world.connection, shared) as link:
         hub = ClusterHub(link, allowed=lambda _: True, rand=lambda: 0.5)
         async with anyio.create_task_group() as group:
@@ -83,20 +84,22 @@ async def test_a_policy_that_moved_on_since_it_was_read_is_a_conflict(world: Wor
             group.cancel_scope.cancel()
         await edit_policy(world, "a", {"metadata": {"labels": {"moved": "on"}}})
         with pytest.raises(Conflict):
-            await board(hub).put_status(A, status())
+            await board(hub).put_status(A, uid, status())
     assert "status" not in await stored(world)
 
 
 async def test_a_policy_that_is_gone_or_was_never_read_is_not_found(world: World, shared: Shared) -> None:
     await define(world)
-    await make_policy(world, "a")
+    uid = Uid((await make_policy(world, "a"))["metadata"]["uid"])
     async with running(world.connection, shared) as hub:
         with pytest.raises(NotFound):
-            await board(hub).put_status(A, status())
+            await board(hub).put_status(A, uid, status())
         await reading(hub, lambda found: found.whole)
+        with pytest.raises(Conflict, match="made anew"):
+            await board(hub).put_status(A, Uid("another"), status())
         await world.delete(f"{COLLECTION}/a")
         with pytest.raises(NotFound):
-            await board(hub).put_status(A, status())
+            await board(hub).put_status(A, uid, status())
 
 
 async def events(world: World, uid: str) -> list[dict[str, Any]]:
