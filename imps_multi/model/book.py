@@ -44,6 +44,8 @@ AT_ONCE = 500
 
 PLAN_SECONDS = 5.0
 """So long a plan outlives the look that made it, if nothing but time has changed."""
+PLANS_KEPT = 512
+"""So many of them at once: the last of ten thousand would be too old by its turn."""
 
 
 class Due(Struct, frozen=True, gc=False):
@@ -229,7 +231,8 @@ class Book:
             self._settle(namespace)
             return [Due(namespace, at=min(wakes))] if wakes else []
         self.writing.add(namespace)
-        if not any(plan.wish for plan in writes):  # or it hangs on the brake, and on the whole picture
+        hangs_on_the_brake = any(plan.wish for plan in writes)
+        if not hangs_on_the_brake and len(self._planned) < PLANS_KEPT:
             self._planned[namespace] = Planned(now, writes)
         rushed = urgent or any(isinstance(plan.write, (Create, Delete)) for plan in writes)
         delay = min(self._contests.delay((plan.namespace, plan.name), now) for plan in writes)

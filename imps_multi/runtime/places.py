@@ -58,8 +58,9 @@ class Places:
 
     def resize(self, count: int) -> None:
         """Have another number of places; where there are fewer, nobody has to leave for it."""
-        self._count = max(1, count)
-        self._hand_on()
+        if count != self._count:
+            self._count = max(1, count)
+            self._hand_on()
 
     def place(self) -> Place:
         """Return a place to wait for and to hold inside a block, as long as that is allowed."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from imps_multi.model.book import PLAN_SECONDS, Book, Due
+from imps_multi.model.book import PLAN_SECONDS, PLANS_KEPT, Book, Due
 from imps_multi.model.contest import CONTESTED_AFTER
 from imps_multi.model.failures import Failure
 from imps_multi.model.names import NamespaceName, PolicyName, SecretName, Uid
@@ -128,6 +128,14 @@ def test_a_worker_gets_what_the_last_look_planned_while_nothing_has_changed(monk
     assert plans == []
     assert book.writes(A, now=NOW) == []  # nothing is kept for a second worker
     assert len(plans) == 1
+
+
+def test_only_so_many_plans_are_kept() -> None:
+    spaces = [f"team-{number:04d}" for number in range(PLANS_KEPT + 10)]
+    book = listed(resolved(), spaces=spaces)
+    assert len(book.writing) == PLANS_KEPT + 10
+    assert len(book._planned) == PLANS_KEPT
+    assert all(book.writes(NamespaceName(space), now=NOW) for space in spaces)
 
 
 def test_a_plan_that_waited_for_long_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
