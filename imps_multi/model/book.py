@@ -231,6 +231,7 @@ class Book:
             self._settle(namespace)
             return [Due(namespace, at=min(wakes))] if wakes else []
         self.writing.add(namespace)
+        self._planned.pop(namespace, None)
         hangs_on_the_brake = any(plan.wish for plan in writes)
         if not hangs_on_the_brake and len(self._planned) < PLANS_KEPT:
             self._planned[namespace] = Planned(now, writes)

@@ -133,9 +133,18 @@ def test_a_worker_gets_what_the_last_look_planned_while_nothing_has_changed(monk
 def test_only_so_many_plans_are_kept() -> None:
     spaces = [f"team-{number:04d}" for number in range(PLANS_KEPT + 10)]
     book = listed(resolved(), spaces=spaces)
+    for space in spaces:
+        book.look(NamespaceName(space), now=NOW)
     assert len(book.writing) == PLANS_KEPT + 10
     assert len(book._planned) == PLANS_KEPT
     assert all(book.writes(NamespaceName(space), now=NOW) for space in spaces)
+
+
+def test_no_older_plan_stands_where_a_newer_one_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = listed(resolved())
+    monkeypatch.setattr("imps_multi.model.book.PLANS_KEPT", 0)
+    book.look(A, now=NOW)
+    assert book._planned == {}
 
 
 def test_a_plan_that_waited_for_long_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
