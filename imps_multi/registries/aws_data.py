@@ -11,7 +11,7 @@ from typing import IO, Any, Final
 import msgspec
 from botocore.loaders import JSONFileLoader
 
-KEPT_ENDPOINTS: Final = frozenset({"api.ecr", "ecr", "sts", "sso", "portal.sso", "oidc"})
+KEPT_ENDPOINTS: Final = frozenset({"api.ecr", "api.ecr-public", "ecr", "sts", "sso", "portal.sso", "oidc"})
 """ECR and STS, and what single sign-on asks. What is not listed botocore makes up by the partition's rule."""
 _MANUALS: Final = ("documentation", "documentationUrl")
 

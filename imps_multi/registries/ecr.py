@@ -18,8 +18,12 @@ from msgspec import Struct
 from imps_multi import __version__
 from imps_multi.model.credential import MintedToken, MintIdentity
 from imps_multi.ports import Clock, Invalid, Reason, Transient, Unauthorized
+from imps_multi.registries.aws_hosts import ENDPOINTS
 
 SESSION_NAME: Final = "imps-multi"
+_PUBLIC: Final = "ecr-public"
+_SPOKEN: Final = {"ecr": "ECR", _PUBLIC: "ECR Public"}
+_URL_KEYS: Final = {"ecr": "ecrEndpointURL", _PUBLIC: "ecrEndpointURL", "sts": "stsEndpointURL"}
 
 _CONNECT: Final = 3.0
 _READ: Final = 10.0
@@ -47,6 +51,7 @@ class EcrProvider:
         self._building = anyio.Lock()
         self._borrowing = anyio.Lock()
         self._session: Any = None
+        self._warm = {"ecr"}
 
     async def mint(self, identity: MintIdentity) -> MintedToken:
         """Return a fresh token.
@@ -72,9 +77,13 @@ class EcrProvider:
     async def _ready(self, request: Mapping[str, str]) -> None:
         """Import and warm up once; the lock covers no network."""
         async with self._building:
+            call = _call(request, "the process's own AWS settings")
             if self._session is None:
                 await anyio.to_thread.run_sync(import_module, "imps_multi.registries.aws_failures")
-                self._session = await _in_thread(_build, _call(request, "the process's own AWS settings"))
+                self._session = await _in_thread(_build, call)
+            if (service := _registry_service(request)) not in self._warm:
+                await _in_thread(partial(self._session.warm_up_loader_caches, service), call)
+                self._warm.add(service)
 
     async def _ambient_keys(self, request: Mapping[str, str]) -> Keys:
         """Return the process's own keys of this moment, looked up anew: a file of theirs may have been rotated.
@@ -107,9 +116,10 @@ class EcrProvider:
             raise Invalid(f"{call}: the answer holds no credentials") from None
 
     async def _token(self, request: Mapping[str, str], keys: Keys) -> MintedToken:
-        call = _call(request, "ECR GetAuthorizationToken")
+        service = _registry_service(request)
+        call = _call(request, f"{_SPOKEN[service]} GetAuthorizationToken")
         issued_at = self._clock()
-        answer = await self._ask("ecr", "get_authorization_token", request, keys, {}, call)
+        answer = await self._ask(service, "get_authorization_token", request, keys, {}, call)
         return _read(answer, issued_at, call)
 
     async def _ask(
@@ -128,7 +138,8 @@ class EcrProvider:
             async with self._session.create_client(
                 service,
                 region_name=request["region"],
-                endpoint_url=request.get(f"{service}EndpointURL"),
+                config=_where(service, request),
+                endpoint_url=request.get(_URL_KEYS[service]),
                 aws_access_key_id=keys.access_key,
                 aws_secret_access_key=keys.secret_key,
                 aws_session_token=keys.session_token,
@@ -167,6 +178,22 @@ def _build() -> Any:
     return session
 
 
+def _where(service: str, request: Mapping[str, str]) -> Any:
+    """Say which of the region's endpoints to call. A URL of the source's own names the endpoint already."""
+    from aiobotocore.config import AioConfig
+
+    endpoint = ENDPOINTS["" if _URL_KEYS[service] in request else request.get("endpoint", "")]
+    # What is not asked for stays open: the process's own settings may ask for it.
+    return AioConfig(
+        use_fips_endpoint=endpoint.fips or None,
+        use_dualstack_endpoint=endpoint.dual_stack or None,
+    )
+
+
+def _registry_service(request: Mapping[str, str]) -> str:
+    return _PUBLIC if request.get("public") == "true" else "ecr"
+
+
 async def _in_thread(work: Callable[[], Any], call: str) -> Any:
     """Run what blocks, and translate how it fails. Given up when cancelled; its own time limits end it soon after."""
     from imps_multi.registries.aws_failures import FAILURES, translated
@@ -188,17 +215,19 @@ def _call(request: Mapping[str, str], name: str) -> str:
 
 
 def _read(answer: Mapping[str, Any], issued_at: float, call: str) -> MintedToken:
-    given = answer.get("authorizationData")
-    if not isinstance(given, list) or not given or not isinstance(given[0], dict):
+    data = answer.get("authorizationData")
+    # A list of one from a private registry, the one itself from the public registry.
+    given = data[0] if isinstance(data, list) and data else data
+    if not isinstance(given, dict):
         raise Invalid(f"{call}: the answer holds no token")
     try:
-        login = b64decode(str(given[0].get("authorizationToken", "")), validate=True).decode()
-        expires = given[0].get("expiresAt")
+        login = b64decode(str(given.get("authorizationToken", "")), validate=True).decode()
+        expires = given.get("expiresAt")
         expires_at = None if expires is None else float(expires.timestamp())
     except (ValueError, OverflowError, AttributeError):
         raise Invalid(f"{call}: the answer's token or its expiry cannot be read") from None
     username, colon, password = login.partition(":")
     if not colon:
         raise Invalid(f"{call}: the token does not hold user:password (there is no colon in it)")
-    endpoint = str(given[0].get("proxyEndpoint", ""))
+    endpoint = str(given.get("proxyEndpoint", ""))
     return MintedToken(username, password, issued_at, expires_at, endpoint)

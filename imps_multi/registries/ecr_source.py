@@ -19,7 +19,7 @@ from imps_multi.model.fields import did_you_mean
 from imps_multi.model.hub import SourceSecret
 from imps_multi.model.matching import glob_match
 from imps_multi.model.names import NamespaceName, RegistryKey
-from imps_multi.registries.aws_hosts import registry_host
+from imps_multi.registries.aws_hosts import ENDPOINTS, PUBLIC_REGION, Endpoint, public_hosts, registry_host
 from imps_multi.registries.source_fields import UnusableSecretError, bounds, items, matching, required, text
 
 PROVIDER: Final = "ecr"
@@ -42,11 +42,13 @@ _KEYS: Final = frozenset(
         "roleArn",
         "externalID",
         "sessionName",
+        "endpoint",
+        "public",
         "ecrEndpointURL",
         "stsEndpointURL",
     }
 )
-_RESERVED: Final = ("profile", "roleChain", "endpoint", "public")
+_RESERVED: Final = ("profile", "roleChain")
 _MARKS: Final = frozenset(key.lower() for key in _KEYS - {"region"})
 """An Opaque Secret with one of these keys is meant for ECR, however it spells them."""
 _FOLDED: Final = {key.lower(): key for key in _KEYS.union(_RESERVED)}
@@ -58,6 +60,7 @@ _REQUEST: Final = (
     "roleArn",
     "externalID",
     "sessionName",
+    "endpoint",
     "ecrEndpointURL",
     "stsEndpointURL",
 )
@@ -69,6 +72,8 @@ _SHAPES: Final = {
     "roleArn": (r"arn:[a-z-]+:iam::[0-9]+:role/[!-~]+", "a role's ARN such as arn:aws:iam::123456789012:role/pull"),
     "externalID": (r"[\w+=,.@:/-]{2,1224}", "an external ID: 2 to 1224 letters, digits and +=,.@:/-"),
     "sessionName": (r"[\w+=,.@-]{2,64}", "a session name: 2 to 64 letters, digits and +=,.@-"),
+    "endpoint": ("|".join(filter(None, ENDPOINTS)), "fips, dualstack or fips-dualstack"),
+    "public": ("true|false", "true or false"),
 }
 
 
@@ -96,16 +101,30 @@ def ecr_source(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[s
     """
     data = secret.data
     _known_keys(data)
-    required(data, "region")
+    public = _shaped(data, "public") == "true"
+    if not public:
+        required(data, "region")
     request = {key: value for key in _REQUEST if (value := _shaped(data, key))}
     _whole(data, request)
+    endpoint = ENDPOINTS[request.get("endpoint", "")]
+    if public:
+        _publicly(request, endpoint)
     if "accessKeyID" not in request:
         _may_borrow(secret.ref.namespace, request.get("roleArn"), ambient)
     for key in ("ecrEndpointURL", "stsEndpointURL"):
         if key in request:
             _endpoint_allowed(key, request[key], endpoints)
-    registries = _registries(data, request["region"])
-    return MintSource(MintIdentity(PROVIDER, _digest(request), request), registries, bounds(secret), _remark(data))
+    named = _named_hosts(data)
+    hosts = public_hosts(endpoint) if public else _account_hosts(data, request["region"], endpoint)
+    identity = MintIdentity(PROVIDER, _digest(request), request)
+    return MintSource(identity, named or hosts, bounds(secret), _remark(data))
+
+
+def _publicly(request: dict[str, str], endpoint: Endpoint) -> None:
+    """Aim a request at the public registry, which has one region and needs no account."""
+    if endpoint.fips:
+        raise UnusableSecretError("key endpoint is not dualstack: the public registry has no FIPS endpoint")
+    request |= {"region": PUBLIC_REGION, "public": "true"}
 
 
 def _known_keys(data: Mapping[str, bytes]) -> None:
@@ -114,8 +133,7 @@ def _known_keys(data: Mapping[str, bytes]) -> None:
         if meant:
             raise UnusableSecretError(f"key {key} is unknown; did you mean {_FOLDED[meant[0]]}?")
     for key in _RESERVED:
-        value = text(data, key)
-        if value and (key, value) != ("public", "false"):
+        if text(data, key):
             raise UnusableSecretError(f"key {key} is not supported by this version of imps-multi; take it out")
 
 
@@ -197,17 +215,22 @@ def _is_loopback(host: str) -> bool:
 
 
 def _accounts(data: Mapping[str, bytes]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((required(data, "accountID"), *items(text(data, "accountIDs")))))
+    return tuple(dict.fromkeys(filter(None, (text(data, "accountID"), *items(text(data, "accountIDs"))))))
 
 
-def _registries(data: Mapping[str, bytes], region: str) -> tuple[RegistryKey, ...]:
+def _account_hosts(data: Mapping[str, bytes], region: str, endpoint: Endpoint) -> tuple[RegistryKey, ...]:
+    required(data, "accountID")
     accounts = _accounts(data)
     for account in accounts:
         if not (account.isascii() and account.isdigit()):
             raise UnusableSecretError("key accountID or accountIDs does not hold AWS account numbers (12 digits each)")
+    return tuple(registry_host(account, region, endpoint) for account in accounts)
+
+
+def _named_hosts(data: Mapping[str, bytes]) -> tuple[RegistryKey, ...]:
     given = items(text(data, "registryHosts"))
     try:
-        return tuple(map(registry_key, given)) or tuple(registry_host(account, region) for account in accounts)
+        return tuple(map(registry_key, given))
     except DockerConfigError:
         raise UnusableSecretError("key registryHosts does not hold registry hosts (host[/path], globs)") from None
 

@@ -28,6 +28,8 @@ __all__ = ["Issued", "SandboxEcr"]
 
 TOKEN_ACTION = "GetAuthorizationToken"  # noqa: S105, the name of a call
 _TARGET = "AmazonEC2ContainerRegistry_V20150921."
+_PUBLIC_TARGET = "SpencerFrontendService."
+_PUBLIC_SERVICE, _PUBLIC_REGION = "ecr-public", "us-east-1"
 _UNSIGNED = {"AssumeRoleWithWebIdentity"}
 _AMZ_JSON = "application/x-amz-json-1.1"
 _CHINA = ("cn-",)
@@ -98,7 +100,7 @@ class SandboxEcr(Server):
         headers = {name.lower(): value for name, value in request.headers.items()}
         target = headers.get("x-amz-target", "")
         form = {} if target else dict(parse_qsl(body.decode()))
-        action = target.removeprefix(_TARGET) if target else form.get("Action", "")
+        action = target.removeprefix(_TARGET).removeprefix(_PUBLIC_TARGET) if target else form.get("Action", "")
         self.calls[action] += 1
         try:
             await self.faults.suffer(action, request)
@@ -107,7 +109,7 @@ class SandboxEcr(Server):
             else:
                 signed = verify(method=request.method, headers=headers, body=body, find=self.identities.find)
             if target:
-                return self._mint(action, signed)
+                return self._mint(action, signed, public=target.startswith(_PUBLIC_TARGET))
             return self._sts(action, form, signed)
         except SignatureError as error:
             return _refuse(Refusal(error.code, str(error), 400 if target else 403), is_json=bool(target))
@@ -120,7 +122,12 @@ class SandboxEcr(Server):
             raise Refusal("InvalidAction", f"Could not find operation {action}", 400)
         return web.Response(body=found, content_type="text/xml")
 
-    def _mint(self, action: str, signed: Signed) -> web.Response:
+    def _mint(self, action: str, signed: Signed, *, public: bool) -> web.Response:
+        """Answer a token: in a list, and with its registry's host, unless it is the public registry's."""
+        if signed.service != (_PUBLIC_SERVICE if public else "ecr"):
+            raise Refusal("InvalidSignatureException", "Credential should be scoped to correct service", 400)
+        if public and signed.region != _PUBLIC_REGION:
+            raise Refusal("UnrecognizedClientException", f"There is none in {signed.region}", 400)
         if action != TOKEN_ACTION:
             raise Refusal("UnknownOperationException", f"{action} is not served", 400)
         identity = self.identities.identity(signed.access_key)
@@ -132,7 +139,10 @@ class SandboxEcr(Server):
             "expiresAt": issued.expires_at.timestamp(),
             "proxyEndpoint": f"https://{identity.account}.dkr.ecr.{signed.region}.{suffix}",
         }
-        body = msgspec.json.encode({"authorizationData": self.faults.distort(entry)})
+        if public:
+            del entry["proxyEndpoint"]
+        given = self.faults.distort(entry)
+        body = msgspec.json.encode({"authorizationData": given[0] if public and given else given})
         return web.Response(body=body, headers={"Content-Type": _AMZ_JSON})
 
     def _issue(self, identity: Identity, signed: Signed) -> Issued:

@@ -4,6 +4,7 @@ from typing import Any
 
 import botocore.session
 import pytest
+from botocore.config import Config
 
 from imps_multi.registries.aws_data import LeanFiles
 
@@ -17,21 +18,25 @@ def session(*, lean: bool) -> Any:
     return made
 
 
-def host(made: Any, service: str, region: str) -> str:
-    client = made.create_client(service, region_name=region, aws_access_key_id="a", aws_secret_access_key="b")
+def host(made: Any, service: str, region: str, **variant: bool) -> str:
+    client = made.create_client(
+        service, region_name=region, aws_access_key_id="a", aws_secret_access_key="b", config=Config(**variant)
+    )
     url: str = client.meta.endpoint_url
     client.close()
     return url
 
 
-@pytest.mark.parametrize("service", ["ecr", "sts"])
-def test_every_partition_has_the_hosts_that_it_has_with_all_data(service: str) -> None:
+@pytest.mark.parametrize("service", ["ecr", "ecr-public", "sts"])
+@pytest.mark.parametrize("variant", [{}, {"use_fips_endpoint": True}, {"use_dualstack_endpoint": True}])
+def test_every_partition_has_the_hosts_that_it_has_with_all_data(service: str, variant: dict[str, bool]) -> None:
     whole, lean = session(lean=False), session(lean=True)
-    assert {one: host(lean, service, one) for one in REGIONS} == {one: host(whole, service, one) for one in REGIONS}
+    for region in REGIONS:
+        assert host(lean, service, region, **variant) == host(whole, service, region, **variant)
 
 
 def test_other_services_endpoints_and_the_manuals_are_left_out() -> None:
     loader = session(lean=True).get_component("data_loader")
     (first, *_) = loader.load_data("endpoints")["partitions"]
-    assert first["services"].keys() <= {"api.ecr", "ecr", "sts", "sso", "portal.sso", "oidc"}
+    assert first["services"].keys() <= {"api.ecr", "api.ecr-public", "ecr", "sts", "sso", "portal.sso", "oidc"}
     assert "documentation" not in loader.load_service_model("ecr", "service-2")["operations"]["GetAuthorizationToken"]

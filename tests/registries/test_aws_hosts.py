@@ -2,7 +2,7 @@
 
 import pytest
 
-from imps_multi.registries.aws_hosts import registry_host
+from imps_multi.registries.aws_hosts import ENDPOINTS, registry_host
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,25 @@ from imps_multi.registries.aws_hosts import registry_host
 )
 def test_the_host_follows_the_partition_of_the_region(region: str, suffix: str) -> None:
     assert registry_host("123456789012", region) == f"123456789012.dkr.ecr.{region}.{suffix}"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "region", "rest"),
+    [
+        ("fips", "us-east-1", "dkr.ecr-fips.us-east-1.amazonaws.com"),
+        ("fips", "us-gov-west-1", "dkr.ecr-fips.us-gov-west-1.amazonaws.com"),
+        ("fips", "us-iso-east-1", "dkr.ecr-fips.us-iso-east-1.c2s.ic.gov"),
+        ("dualstack", "eu-west-1", "dkr-ecr.eu-west-1.on.aws"),
+        ("dualstack", "us-gov-west-1", "dkr-ecr.us-gov-west-1.on.aws"),
+        ("dualstack", "cn-north-1", "dkr-ecr.cn-north-1.on.amazonwebservices.com.cn"),
+        ("dualstack", "eusc-de-east-1", "dkr-ecr.eusc-de-east-1.on.amazonwebservices.eu"),
+        ("dualstack", "us-iso-east-1", "dkr-ecr.us-iso-east-1.on.aws.ic.gov"),
+        ("dualstack", "us-isob-east-1", "dkr-ecr.us-isob-east-1.on.aws.scloud"),
+        ("dualstack", "eu-isoe-west-1", "dkr-ecr.eu-isoe-west-1.on.cloud-aws.adc-e.uk"),
+        ("dualstack", "us-isof-south-1", "dkr-ecr.us-isof-south-1.on.aws.hci.ic.gov"),
+        ("fips-dualstack", "us-east-2", "dkr-ecr-fips.us-east-2.on.aws"),
+        ("fips-dualstack", "us-gov-east-1", "dkr-ecr-fips.us-gov-east-1.on.aws"),
+    ],
+)
+def test_fips_and_dual_stack_endpoints_have_hosts_of_their_own(endpoint: str, region: str, rest: str) -> None:
+    assert registry_host("123456789012", region, ENDPOINTS[endpoint]) == f"123456789012.{rest}"

@@ -126,6 +126,37 @@ def test_registry_hosts_stand_instead_of_the_accounts_hosts() -> None:
     assert found.registries == ("*.dkr.ecr.eu-west-1.amazonaws.com", "b.example.com")
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "host"),
+    [
+        ("fips", "dkr.ecr-fips.eu-west-1.amazonaws.com"),
+        ("dualstack", "dkr-ecr.eu-west-1.on.aws"),
+        ("fips-dualstack", "dkr-ecr-fips.eu-west-1.on.aws"),
+    ],
+)
+def test_an_endpoint_is_called_and_gives_its_hosts(endpoint: str, host: str) -> None:
+    found = minted(NOBODY(ecr(**KEYS, endpoint=f" {endpoint}\n", accountIDs="000000000001")))
+    assert found.identity.request["endpoint"] == endpoint
+    assert found.registries == (f"123456789012.{host}", f"000000000001.{host}")
+
+
+@pytest.mark.parametrize("more", [{}, {"region": "eu-west-1"}, ECR])
+def test_the_public_registry_needs_neither_region_nor_account(more: dict[str, str]) -> None:
+    found = minted(NOBODY(source("Opaque", {**KEYS, **more, "public": "true"})))
+    assert found.registries == ("public.ecr.aws",)
+    assert found.identity.request == {**KEYS, "region": "us-east-1", "public": "true"}
+    assert found.remark == ""
+
+
+def test_the_public_registry_has_a_second_name_on_dual_stack() -> None:
+    found = minted(NOBODY(source("Opaque", {**KEYS, "public": "true", "endpoint": "dualstack"})))
+    assert found.registries == ("public.ecr.aws", "ecr-public.aws.com")
+
+
+def test_what_is_not_public_is_what_it_is_without_that_key() -> None:
+    assert minted(NOBODY(ecr(**KEYS, public="false"))) == minted(NOBODY(ecr(**KEYS)))
+
+
 def test_everything_that_shapes_the_call_is_in_the_request() -> None:
     data = {**KEYS, "sessionToken": "t", "roleArn": ROLE, "externalID": "x:1", "sessionName": "team-a"}
     urls = {"ecrEndpointURL": "http://127.0.0.1:9/ecr", "stsEndpointURL": "https://vpce-1.amazonaws.com"}
@@ -153,6 +184,9 @@ def test_sources_that_differ_in_registries_alone_share_one_identity() -> None:
         {"roleArn": ROLE, "sessionName": "xx"},
         {"ecrEndpointURL": "http://127.0.0.1:9"},
         {"stsEndpointURL": "http://127.0.0.1:9"},
+        {"endpoint": "fips"},
+        {"endpoint": "dualstack"},
+        {"public": "true"},
     ],
 )
 def test_what_differs_in_identity_or_endpoint_is_another_identity(other: dict[str, str]) -> None:
@@ -250,8 +284,10 @@ def test_an_endpoint_url_may_name_listed_hosts_only(key: str, url: str, says: st
         ({**ECR, "accesKeyId": "A", "secretKey": MARK}, "key accesKeyId is unknown; did you mean accessKeyID?"),
         ({**ECR, **KEYS, "profile": MARK}, "key profile is not supported by this version"),
         ({**ECR, **KEYS, "roleChain": MARK}, "key roleChain is not supported by this version"),
-        ({**ECR, **KEYS, "endpoint": "fips"}, "key endpoint is not supported by this version"),
-        ({**ECR, **KEYS, "public": "true"}, "key public is not supported by this version"),
+        ({**ECR, **KEYS, "endpoint": MARK}, "key endpoint is not fips, dualstack or fips-dualstack"),
+        ({**ECR, **KEYS, "public": MARK}, "key public is not true or false"),
+        ({**KEYS, "public": "true", "endpoint": "fips"}, "key endpoint is not dualstack"),
+        ({**KEYS, "public": "false", "accountID": "123456789012"}, "key region is missing"),
         ({**ECR, **KEYS, "registryHosts": f"https://u:{MARK}@a.io"}, "key registryHosts"),
     ],
 )

@@ -125,3 +125,17 @@ async def test_an_endpoint_that_hangs_or_refuses_is_transient_until_it_heals(
     monkeypatch.undo()
     await sandbox.faults.heal()
     assert isinstance(await judged(sandbox), MintedToken)
+
+
+async def test_the_public_registry_s_token_comes_from_its_one_region(sandbox: SandboxEcr) -> None:
+    token = await judged(sandbox, public="true")
+    assert isinstance(token, MintedToken)
+    assert sandbox.is_valid(token.password)
+    assert token.endpoint == ""
+    assert [each.region for each in sandbox.issued] == ["us-east-1"]
+
+
+async def test_a_refusal_of_the_public_registry_is_said_of_it(sandbox: SandboxEcr) -> None:
+    sandbox.faults.fail("AccessDeniedException")
+    with pytest.raises(Forbidden, match="ECR Public GetAuthorizationToken in us-east-1: AccessDenied"):
+        await judged(sandbox, public="true")

@@ -1,0 +1,75 @@
+"""Which host each call goes to, seen by a proxy that connects to none."""
+
+from collections.abc import Iterator
+
+import anyio
+import pytest
+
+from imps_multi.model.credential import MintSource
+from imps_multi.ports import Transient
+from imps_multi.registries.catalogue import interpreter
+from imps_multi.registries.ecr import EcrProvider
+from imps_multi.registries.ecr_source import AmbientRule
+
+from .connect_proxy import connect_proxy
+from .fake_aws import fake_aws
+from .secrets import KEYS, MARK, ROLE, ecr
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Aiobotocore runs on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    with connect_proxy() as (url, asked):
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        yield asked
+
+
+async def mint(**data: str) -> None:
+    source = interpreter(ambient=AmbientRule(), endpoints=("127.0.0.1",))(ecr(**KEYS, **data))
+    assert isinstance(source, MintSource), source
+    with anyio.fail_after(20):
+        await EcrProvider(lambda: 0.0).mint(source.identity)
+
+
+@pytest.mark.parametrize(
+    ("data", "host"),
+    [
+        ({}, "api.ecr.eu-west-1.amazonaws.com"),
+        ({"region": "us-east-1", "endpoint": "fips"}, "api.ecr-fips.us-east-1.amazonaws.com"),
+        ({"endpoint": "dualstack"}, "ecr.eu-west-1.api.aws"),
+        ({"region": "cn-north-1", "endpoint": "dualstack"}, "ecr.cn-north-1.api.amazonwebservices.com.cn"),
+        ({"region": "us-gov-west-1", "endpoint": "fips-dualstack"}, "ecr-fips.us-gov-west-1.api.aws"),
+        ({"region": "eusc-de-east-1"}, "api.ecr.eusc-de-east-1.amazonaws.eu"),
+        ({"region": "us-iso-east-1"}, "api.ecr.us-iso-east-1.c2s.ic.gov"),
+        ({"public": "true"}, "api.ecr-public.us-east-1.amazonaws.com"),
+        ({"public": "true", "endpoint": "dualstack"}, "ecr-public.us-east-1.api.aws"),
+        ({"roleArn": ROLE, "region": "us-east-1", "endpoint": "fips"}, "sts-fips.us-east-1.amazonaws.com"),
+        ({"roleArn": ROLE, "endpoint": "dualstack"}, "sts.eu-west-1.api.aws"),
+    ],
+)
+async def test_each_call_goes_to_the_host_of_its_endpoint(asked: list[str], data: dict[str, str], host: str) -> None:
+    with pytest.raises(Transient):
+        await mint(**data)
+    assert asked == [f"{host}:443"]
+
+
+async def test_the_process_s_own_choice_of_endpoint_stands_where_a_source_makes_none(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+    with pytest.raises(Transient):
+        await mint(region="us-east-1")
+    assert asked == ["api.ecr-fips.us-east-1.amazonaws.com:443"]
+
+
+async def test_a_url_of_the_source_goes_before_its_endpoint() -> None:
+    with fake_aws(AKIDEXAMPLE=MARK) as aws:
+        await mint(endpoint="fips", ecrEndpointURL=aws.url)
+        assert aws.count("ecr") == 1
