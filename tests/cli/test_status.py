@@ -1,6 +1,7 @@
 """``status``: asked of an instance, else of the hub's policies; how it ends."""
 
 import json
+import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -91,11 +92,13 @@ def test_what_is_no_instance_is_said_to_be_none(instance: Instance, code: int, b
         ask_status(instance.url)
 
 
-def test_where_nothing_answers_it_ends_with_three_and_says_what_to_do(instance: Instance) -> None:
-    instance.server.server_close()
-    result = invoke("status", "--url", instance.url)
+def test_where_nothing_answers_it_ends_with_three_and_says_what_to_do() -> None:
+    with socket.socket() as taken:  # nobody else gets the port, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        result = invoke("status", "--url", url)
     assert (result.exit_code, result.stdout) == (3, "")
-    assert result.stderr.startswith(f"no instance answers at {instance.url}: Connection refused\nStart one with ")
+    assert result.stderr.startswith(f"no instance answers at {url}: Connection refused\nStart one with ")
 
 
 @pytest.mark.parametrize(
