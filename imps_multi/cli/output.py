@@ -38,15 +38,11 @@ def fail(text: str, code: int = 2) -> typer.Exit:
     return typer.Exit(code)
 
 
-def print_data(value: object, form: Format, *, nulls: bool = True) -> None:
-    """Print a value of ours as JSON or YAML, its fields named as in the status API; that one shows no nulls."""
+def print_data(value: object, form: Format) -> None:
+    """Print a value of ours as JSON or YAML, its fields named as in the status API."""
     import msgspec
 
     plain = msgspec.to_builtins(value)
-    if not nulls:
-        from imps_multi.telemetry.status_json import without_nulls
-
-        plain = without_nulls(plain)
     if form is Format.YAML:
         import yaml
 

@@ -12,10 +12,10 @@ from imps_multi.cli.output import Format, Output, fail, say
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imps_multi.config.load import Loaded
+    from imps_multi.config.load import InvalidConfiguration, Loaded
     from imps_multi.model.status import ServiceStatus
 
-FINE, WRONG, UNREACHABLE, INTERRUPTED = 0, 1, 3, 130
+FINE, WRONG, USAGE, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 130
 
 OptionalConfig = Annotated[
     Path | None,
@@ -56,7 +56,7 @@ def status(
             watching(ask, output)
         found = ask()
     except Unreached as error:
-        raise fail(str(error), UNREACHABLE) from error
+        raise fail(str(error), error.code) from error
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     show(found, output)
@@ -66,33 +66,68 @@ def status(
 class Unreached(Exception):
     """Nothing that knows the status could be reached; the message says what to do."""
 
+    def __init__(self, message: str, code: int = UNREACHABLE) -> None:
+        super().__init__(message)
+        self.code = code
+
 
 def asking(config: Path | None, url: str | None) -> "Callable[[], ServiceStatus]":
     """Return what asks for the status: each call asks anew, and raises Unreached."""
-    from imps_multi.telemetry.status_client import DEFAULT_URL, checked_url, url_of
+    from imps_multi.config.load import InvalidConfiguration
+    from imps_multi.telemetry.status_client import checked_url
 
-    loaded = None
     if url is not None:
         try:
             checked_url(url)
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--url") from error
-    else:
-        loaded = load_if_there(config)
-        url = DEFAULT_URL if loaded is None else url_of(loaded.configuration.telemetry.status_address)
-    return lambda: _ask(url, loaded)
+        return lambda: _ask(url, None)
+    try:
+        loaded = _load_if_there(config)
+    except InvalidConfiguration as error:
+        return _asking_all_the_same(config or DEFAULT_CONFIG, error)
+    address = _address(loaded)
+    return lambda: _ask(address, loaded)
+
+
+def _address(loaded: "Loaded | None") -> str | None:
+    from imps_multi.telemetry.status_client import DEFAULT_URL, url_of
+
+    return DEFAULT_URL if loaded is None else url_of(loaded.configuration.telemetry.status_address)
+
+
+def _asking_all_the_same(config: Path, invalid: "InvalidConfiguration") -> "Callable[[], ServiceStatus]":
+    """Ask where the rest of the file says: an instance goes on with the last good one, and tells what is wrong."""
+    url = _address(invalid.rest)
+    if url is None or not config.is_file():
+        raise fail(str(invalid)) from invalid
+    say(str(invalid))
+
+    def ask() -> "ServiceStatus":
+        try:
+            return _ask(url, None)
+        except Unreached as error:
+            raise Unreached(str(error), USAGE) from error
+
+    return ask
 
 
 def load_if_there(config: Path | None) -> "Loaded | None":
-    """Load the configuration; None where none was given and there is none."""
-    from imps_multi.config.load import InvalidConfiguration, load
+    """Load the configuration, or say what is wrong and end; None where none was given and there is none."""
+    from imps_multi.config.load import InvalidConfiguration
+
+    try:
+        return _load_if_there(config)
+    except InvalidConfiguration as error:
+        raise fail(str(error)) from error
+
+
+def _load_if_there(config: Path | None) -> "Loaded | None":
+    from imps_multi.config.load import load
 
     if config is None and not DEFAULT_CONFIG.exists():
         return None
-    try:
-        return load(config or DEFAULT_CONFIG, os.environ)
-    except InvalidConfiguration as error:
-        raise fail(str(error)) from error
+    return load(config or DEFAULT_CONFIG, os.environ)
 
 
 def exit_code(found: "ServiceStatus") -> int:

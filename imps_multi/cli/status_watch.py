@@ -11,6 +11,7 @@ from imps_multi.cli.output import Format, print_data, print_table, say, table
 from imps_multi.cli.status import Unreached
 from imps_multi.cli.status_page import in_short, left_out, parts
 from imps_multi.model.status import ServiceStatus
+from imps_multi.telemetry.status_json import plain_status
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -22,7 +23,7 @@ EVERY: Final = 2.0
 def show(found: ServiceStatus, output: Format) -> None:
     """Print a status in the form that was asked for."""
     if output in {Format.JSON, Format.YAML}:
-        print_data(found, output, nulls=False)
+        print_data(plain_status(found), output)
         return
     shown = parts(found, now=time.time(), wide=output is Format.WIDE)
     for number, part in enumerate(shown):

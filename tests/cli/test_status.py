@@ -132,6 +132,17 @@ def test_a_configuration_says_where_to_ask(instance: Instance, tmp_path: Path) -
     assert invoke("status", "-c", str(tmp_path / "none.yaml")).exit_code == 2
 
 
+def test_an_instance_that_goes_on_with_the_last_good_configuration_is_asked(instance: Instance, tmp_path: Path) -> None:
+    port = instance.server.server_port
+    text = f'hub: {{id: a, directry: .}}\nclusters: []\ntelemetry: {{statusAddress: ":{port}"}}\n'
+    (tmp_path / "c.yaml").write_text(text)
+    result = invoke("status", "-c", str(tmp_path / "c.yaml"))
+    assert (result.exit_code, instance.paths) == (0, ["/api/v1/status"])
+    assert "directry: unknown field" in result.stderr
+    instance.server.server_close()
+    assert invoke("status", "-c", str(tmp_path / "c.yaml")).exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("found", "code"),
     [

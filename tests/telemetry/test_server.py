@@ -89,18 +89,19 @@ async def test_metrics_speak_openmetrics_when_asked() -> None:
                 assert (await answered.text()).endswith("# EOF\n")
 
 
-async def test_the_status_is_camel_case_json_without_nulls() -> None:
+async def test_the_status_is_camel_case_json_with_every_field_and_no_null_in_a_policy() -> None:
     with anyio.fail_after(10):
         async with HttpServers(wanted()) as servers:
             _, headers, text = await get(servers.bound["telemetry.statusAddress"][0], "/api/v1/status")
     assert headers["Content-Type"] == "application/json"
     body = json.loads(text)
     assert sorted(body) == ["clusters", "configuration", "credentials", "held", "hub", "policies", "version"]
+    assert body["clusters"][0]["nextAttempt"] is None
     assert body["clusters"][0]["lastContact"] == "2026-01-01T00:00:00Z"
     assert body["policies"][0]["secretName"] == "pull"
     assert body["policies"][0]["status"]["managedNamespacesTotal"] == 0
     assert body["held"] == [{"id": "abc", "deletions": 3, "why": "too many", "policy": "p", "clusters": ["prod-1"]}]
-    assert "null" not in text
+    assert "null" not in json.dumps(body["policies"])
 
 
 async def test_nothing_can_be_changed_through_the_status_address() -> None:
