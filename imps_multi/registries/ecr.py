@@ -19,6 +19,7 @@ from imps_multi import __version__
 from imps_multi.model.credential import MintedToken, MintIdentity
 from imps_multi.ports import Clock, Invalid, Reason, Transient, Unauthorized
 from imps_multi.registries.aws_hosts import ENDPOINTS
+from imps_multi.registries.ecr_source import roles
 
 SESSION_NAME: Final = "imps-multi"
 _PUBLIC: Final = "ecr-public"
@@ -28,7 +29,7 @@ _URL_KEYS: Final = {"ecr": "ecrEndpointURL", _PUBLIC: "ecrEndpointURL", "sts": "
 _CONNECT: Final = 3.0
 _READ: Final = 10.0
 _WHOLE: Final = 30.0
-"""A mint may be three calls: the process's own credentials, the role, the token."""
+"""A mint may be several calls: the process's own credentials, each role, the token."""
 
 
 class Keys(Struct, frozen=True):
@@ -66,8 +67,9 @@ class EcrProvider:
             with anyio.fail_after(_WHOLE):
                 await self._ready(request)
                 keys = _own_keys(request) or await self._ambient_keys(request)
-                if "roleArn" in request:
-                    keys = await self._assumed_keys(request, keys)
+                steps = roles(request)
+                for step, (_, role) in enumerate(steps, start=1):
+                    keys = await self._assumed_keys(request, keys, role, (step, len(steps)))
                 return await self._token(request, keys)
         except TimeoutError:
             raise Transient(
@@ -91,23 +93,22 @@ class EcrProvider:
         botocore reads files for them, so it does that in a thread with a loop of its own. Its resolver keeps notes
         while it works: one at a time.
         """
-        call = _call(request, "the process's own AWS identity")
-        resolver = self._session.get_component("credential_provider")
+        call = _call(request, f"the process's own AWS identity{' (a profile)' if 'profile' in request else ''}")
         async with self._borrowing:
+            resolver = await _in_thread(partial(_resolver, self._session, request), call)
             credentials = await _in_thread(partial(anyio.run, resolver.load_credentials), call)
             if credentials is None:
                 raise Unauthorized(f"{call}: there is none (no environment, profile, token or instance role)")
             frozen = await _in_thread(partial(anyio.run, credentials.get_frozen_credentials), call)
         return Keys(frozen.access_key, frozen.secret_key, frozen.token)
 
-    async def _assumed_keys(self, request: Mapping[str, str], keys: Keys) -> Keys:
-        parameters = {
-            "RoleArn": request["roleArn"],
-            "RoleSessionName": request.get("sessionName", SESSION_NAME),
-        }
-        if "externalID" in request:
+    async def _assumed_keys(self, request: Mapping[str, str], keys: Keys, role: str, at: tuple[int, int]) -> Keys:
+        """Take on one role; ``at`` says which of how many. The external ID is for the last alone."""
+        step, last = at
+        parameters = {"RoleArn": role, "RoleSessionName": request.get("sessionName", SESSION_NAME)}
+        if "externalID" in request and step == last:
             parameters["ExternalId"] = request["externalID"]
-        call = _call(request, "STS AssumeRole")
+        call = _call(request, "STS AssumeRole" + (f" (role {step} of {last})" if last > 1 else ""))
         answer = await self._ask("sts", "assume_role", request, keys, parameters, call)
         try:
             given = answer["Credentials"]
@@ -192,6 +193,15 @@ def _where(service: str, request: Mapping[str, str]) -> Any:
 
 def _registry_service(request: Mapping[str, str]) -> str:
     return _PUBLIC if request.get("public") == "true" else "ecr"
+
+
+def _resolver(session: Any, request: Mapping[str, str]) -> Any:
+    """Return what finds the process's own keys: those of a profile, where one is named."""
+    if "profile" not in request:
+        return session.get_component("credential_provider")
+    from imps_multi.registries.aws_profile import profile_resolver
+
+    return profile_resolver(session, request["profile"], request["region"])
 
 
 async def _in_thread(work: Callable[[], Any], call: str) -> Any:

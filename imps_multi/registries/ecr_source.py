@@ -42,21 +42,24 @@ _KEYS: Final = frozenset(
         "roleArn",
         "externalID",
         "sessionName",
+        "profile",
+        "roleChain",
         "endpoint",
         "public",
         "ecrEndpointURL",
         "stsEndpointURL",
     }
 )
-_RESERVED: Final = ("profile", "roleChain")
 _MARKS: Final = frozenset(key.lower() for key in _KEYS - {"region"})
 """An Opaque Secret with one of these keys is meant for ECR, however it spells them."""
-_FOLDED: Final = {key.lower(): key for key in _KEYS.union(_RESERVED)}
+_FOLDED: Final = {key.lower(): key for key in _KEYS}
 _REQUEST: Final = (
     "region",
     "accessKeyID",
     "secretKey",
     "sessionToken",
+    "profile",
+    "roleChain",
     "roleArn",
     "externalID",
     "sessionName",
@@ -64,14 +67,18 @@ _REQUEST: Final = (
     "ecrEndpointURL",
     "stsEndpointURL",
 )
+_ROLE: Final = r"arn:[a-z-]+:iam::[0-9]+:role/[!-~]+"
+LONGEST_CHAIN: Final = 5
+"""How many roles a chain may have: each is a call, and a mint has a time limit."""
 _SHAPES: Final = {
     "region": (r"[a-z0-9]+(-[a-z0-9]+)+", "an AWS region such as eu-west-1"),
     "accessKeyID": (r"[!-~]+", "an access key ID: it holds white space or other signs"),
     "secretKey": (r"[!-~]+", "a secret access key: it holds white space or other signs"),
     "sessionToken": (r"[!-~]+", "a session token: it holds white space or other signs"),
-    "roleArn": (r"arn:[a-z-]+:iam::[0-9]+:role/[!-~]+", "a role's ARN such as arn:aws:iam::123456789012:role/pull"),
+    "roleArn": (_ROLE, "a role's ARN such as arn:aws:iam::123456789012:role/pull"),
     "externalID": (r"[\w+=,.@:/-]{2,1224}", "an external ID: 2 to 1224 letters, digits and +=,.@:/-"),
     "sessionName": (r"[\w+=,.@-]{2,64}", "a session name: 2 to 64 letters, digits and +=,.@-"),
+    "profile": (r"[\w+=,.@:/-]{1,128}", "a profile's name: 1 to 128 letters, digits and +=,.@:/-"),
     "endpoint": ("|".join(filter(None, ENDPOINTS)), "fips, dualstack or fips-dualstack"),
     "public": ("true|false", "true or false"),
 }
@@ -109,8 +116,7 @@ def ecr_source(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[s
     endpoint = ENDPOINTS[request.get("endpoint", "")]
     if public:
         _publicly(request, endpoint)
-    if "accessKeyID" not in request:
-        _may_borrow(secret.ref.namespace, request.get("roleArn"), ambient)
+    _may_borrow(secret.ref.namespace, request, ambient)
     for key in ("ecrEndpointURL", "stsEndpointURL"):
         if key in request:
             _endpoint_allowed(key, request[key], endpoints)
@@ -128,13 +134,10 @@ def _publicly(request: dict[str, str], endpoint: Endpoint) -> None:
 
 
 def _known_keys(data: Mapping[str, bytes]) -> None:
-    for key in sorted(data.keys() - _KEYS.union(_RESERVED)):
+    for key in sorted(data.keys() - _KEYS):
         meant = get_close_matches(key.lower(), _FOLDED, 1, MISTYPED)
         if meant:
             raise UnusableSecretError(f"key {key} is unknown; did you mean {_FOLDED[meant[0]]}?")
-    for key in _RESERVED:
-        if text(data, key):
-            raise UnusableSecretError(f"key {key} is not supported by this version of imps-multi; take it out")
 
 
 def _remark(data: Mapping[str, bytes]) -> str:
@@ -142,7 +145,7 @@ def _remark(data: Mapping[str, bytes]) -> str:
 
     Its README has an account number of nine digits: YAML takes leading zeros from a bare number, too.
     """
-    strange = sorted(data.keys() - _KEYS.union(_RESERVED))
+    strange = sorted(data.keys() - _KEYS)
     said = [f"key {key[:63]} is unknown and ignored{did_you_mean(key, _FOLDED.values())}" for key in strange[:3]]
     if any(len(account) != ACCOUNT_DIGITS for account in _accounts(data)):
         said.append("an AWS account number has 12 digits, leading zeros included; accountID or accountIDs differs")
@@ -151,7 +154,18 @@ def _remark(data: Mapping[str, bytes]) -> str:
 
 def _shaped(data: Mapping[str, bytes], key: str) -> str:
     value = text(data, key)
+    if key == "roleChain":
+        return ",".join(_chain(value))
     return matching(key, value, *_SHAPES[key]) if value and key in _SHAPES else value
+
+
+def _chain(value: str) -> tuple[str, ...]:
+    roles = items(value)
+    for role in roles:
+        matching("roleChain", role, _ROLE, "a comma list of roles' ARNs")
+    if len(roles) > LONGEST_CHAIN:
+        raise UnusableSecretError(f"key roleChain holds more than {LONGEST_CHAIN} roles")
+    return roles
 
 
 def _whole(data: Mapping[str, bytes], request: Mapping[str, str]) -> None:
@@ -165,24 +179,48 @@ def _whole(data: Mapping[str, bytes], request: Mapping[str, str]) -> None:
         ("accessKeyID", "secretKey"),
         ("secretKey", "accessKeyID"),
         ("sessionToken", "accessKeyID"),
-        ("externalID", "roleArn"),
-        ("sessionName", "roleArn"),
     ):
         if key in request and other not in request:
             raise UnusableSecretError(f"key {key} is there without {other}")
+    for key in ("externalID", "sessionName"):
+        if key in request and request.keys().isdisjoint({"roleArn", "roleChain"}):
+            raise UnusableSecretError(f"key {key} is there without roleArn or roleChain")
+    if "profile" in request and "accessKeyID" in request:
+        raise UnusableSecretError("key profile is there together with accessKeyID; only one of them can sign")
 
 
-def _may_borrow(namespace: NamespaceName, role: str | None, ambient: AmbientRule) -> None:
+def _may_borrow(namespace: NamespaceName, request: Mapping[str, str], ambient: AmbientRule) -> None:
+    """See that the Secret may use what is the process's own: its identity, its profiles, its ways to other accounts."""
+    why = _borrowed(request)
+    if not why:
+        return
     if not ambient.everybody and not any(glob_match(glob, namespace) for glob in ambient.namespaces):
-        raise UnusableSecretError(
-            "keys accessKeyID and secretKey are missing, and a Secret of this namespace may not use the process's own "
-            "identity; add the keys, or the namespace to sources.ambientIdentity.namespaces"
-        )
-    if role is not None and not any(glob_match(glob, role) for glob in ambient.role_arns):
-        raise UnusableSecretError(
-            "key roleArn names a role that the process's own identity may not take on; "
-            "add it to sources.ambientIdentity.roleARNs"
-        )
+        raise UnusableSecretError(f"{why}, or add the namespace to sources.ambientIdentity.namespaces")
+    for key, role in roles(request):
+        if not any(glob_match(glob, role) for glob in ambient.role_arns):
+            raise UnusableSecretError(
+                f"key {key} names a role that the process's own identity may not take on; "
+                "add it to sources.ambientIdentity.roleARNs"
+            )
+
+
+def _borrowed(request: Mapping[str, str]) -> str:
+    """Say what of the process's own a source would use, and what to do instead; empty if nothing."""
+    named = next((key for key in ("profile", "roleChain") if key in request), None)
+    if named:
+        return f"key {named} is there, and a Secret of this namespace may not use it; take it out"
+    if "accessKeyID" in request:
+        return ""
+    return (
+        "keys accessKeyID and secretKey are missing, and a Secret of this namespace may not use the process's own "
+        "identity; add the keys"
+    )
+
+
+def roles(request: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the roles to take on one after the other, each with the key that names it."""
+    last = (("roleArn", request["roleArn"]),) if "roleArn" in request else ()
+    return (*(("roleChain", role) for role in items(request.get("roleChain", ""))), *last)
 
 
 def _endpoint_allowed(key: str, url: str, endpoints: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from imps_multi.sandbox.sigv4 import Credential
 
-__all__ = ["Identities", "Identity", "Session"]
+__all__ = ["Identities", "Identity", "Session", "Trust"]
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -29,17 +29,41 @@ class Session(msgspec.Struct, frozen=True):
     expires_at: datetime
 
 
+class Trust(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may take a role on, and how the session must be called; what is None is not looked at.
+
+    An external ID must be that very one: none where none is asked for.
+    """
+
+    by: str | None = None
+    external_id: str = ""
+    session_name: str | None = None
+
+
 class Identities:
-    """Every key that the endpoint knows."""
+    """Every key that the endpoint knows.
+
+    Attributes:
+        trust: By a role's ARN who may take it on; a role that is not there anybody may.
+    """
 
     def __init__(self, *, now: Callable[[], datetime]) -> None:
         self._now = now
         self._users: dict[str, tuple[Credential, Identity]] = {}
         self._sessions: dict[str, Session] = {}
+        self.trust: dict[str, Trust] = {}
 
     def add_user(self, credential: Credential, *, account: str, name: str = "imps") -> None:
         """Let a long-lived key be known."""
         self._users[credential.access_key] = (credential, Identity(account, f"arn:aws:iam::{account}:user/{name}"))
+
+    def trusts(self, role_arn: str, access_key: str, *, session_name: str, external_id: str) -> bool:
+        """Whether a role lets itself be taken on like this."""
+        trust = self.trust.get(role_arn)
+        if trust is None:
+            return True
+        known = trust.by in {None, self.identity(access_key).arn} and trust.session_name in {None, session_name}
+        return known and trust.external_id == external_id
 
     def take_role(self, role_arn: str, session_name: str, seconds: int) -> Session:
         """Make temporary keys for a role."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from xml.sax.saxutils import escape
 
+from imps_multi.sandbox.ecr_faults import Refusal
 from imps_multi.sandbox.identities import Identities, Session
 
 __all__ = ["answer", "fault"]
@@ -16,14 +17,23 @@ _DEFAULT_SECONDS = "3600"
 
 
 def answer(action: str, form: Mapping[str, str], identities: Identities, access_key: str) -> bytes | None:
-    """Return the answer to a call, or None where there is no such action."""
+    """Return the answer to a call, or None where there is no such action.
+
+    Raises:
+        Refusal: The role's trust does not allow it.
+    """
     if action == "GetCallerIdentity":
         identity = identities.identity(access_key)
         fields = {"Arn": identity.arn, "UserId": access_key, "Account": identity.account}
         return _wrap(action, _elements(fields))
     if action in {"AssumeRole", "AssumeRoleWithWebIdentity"}:
         seconds = int(form.get("DurationSeconds", _DEFAULT_SECONDS))
-        session = identities.take_role(form["RoleArn"], form.get("RoleSessionName", ""), seconds)
+        role, name = form["RoleArn"], form.get("RoleSessionName", "")
+        if action == "AssumeRole" and not identities.trusts(
+            role, access_key, session_name=name, external_id=form.get("ExternalId", "")
+        ):
+            raise Refusal("AccessDenied", f"not authorized to perform: sts:AssumeRole on resource: {role}", 403)
+        session = identities.take_role(role, name, seconds)
         return _wrap(action, _session(session))
     return None
 

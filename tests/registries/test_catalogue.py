@@ -187,6 +187,10 @@ def test_sources_that_differ_in_registries_alone_share_one_identity() -> None:
         {"endpoint": "fips"},
         {"endpoint": "dualstack"},
         {"public": "true"},
+        {"roleChain": ROLE},
+        {"roleChain": ROLE, "roleArn": ROLE},
+        {"roleChain": f"{ROLE},{ROLE}2"},
+        {"roleChain": f"{ROLE}2,{ROLE}"},
     ],
 )
 def test_what_differs_in_identity_or_endpoint_is_another_identity(other: dict[str, str]) -> None:
@@ -221,6 +225,40 @@ def test_the_process_s_own_identity_is_lent_by_rule_only(rule: AmbientRule, role
     assert isinstance(interpreted, MintSource) is allowed
     if not allowed:
         assert "sources.ambientIdentity" in fault(interpreted)
+
+
+OTHER_ROLE = "arn:aws:iam::111111111111:role/other"
+MINE = AmbientRule(everybody=True, role_arns=("arn:aws:iam::210987654321:role/*",))
+
+
+@pytest.mark.parametrize(
+    ("data", "rule", "says"),
+    [
+        ({"profile": "team"}, AmbientRule(), "key profile is there"),
+        ({"profile": "team"}, AmbientRule(namespaces=("registry-*",)), None),
+        ({"profile": "team", "roleArn": OTHER_ROLE}, MINE, "key roleArn names a role"),
+        ({**KEYS, "roleChain": ROLE}, AmbientRule(), "key roleChain is there"),
+        ({**KEYS, "roleChain": ROLE}, AmbientRule(namespaces=("registry-*",)), None),
+        ({"roleChain": ROLE, "roleArn": f"{ROLE}-2"}, MINE, None),
+        ({"roleChain": f"{ROLE}, {OTHER_ROLE}"}, MINE, "key roleChain names a role"),
+        ({"roleChain": f"{OTHER_ROLE},{ROLE}"}, MINE, "key roleChain names a role"),
+        ({**KEYS, "roleChain": ROLE, "roleArn": OTHER_ROLE}, MINE, "key roleArn names a role"),
+    ],
+)
+def test_profiles_and_role_chains_are_lent_by_rule_only(
+    data: dict[str, str], rule: AmbientRule, says: str | None
+) -> None:
+    interpreted = interpreter(ambient=rule, endpoints=())(ecr(**data))
+    if says is None:
+        minted(interpreted)
+    else:
+        assert says in fault(interpreted)
+        assert "sources.ambientIdentity" in fault(interpreted)
+
+
+def test_two_sources_of_two_profiles_share_no_token() -> None:
+    one, other = (minted(EVERYBODY(ecr(profile=name))) for name in ("one", "other"))
+    assert one.identity.key != other.identity.key
 
 
 def test_a_secret_with_keys_of_its_own_may_take_any_role() -> None:
@@ -282,8 +320,11 @@ def test_an_endpoint_url_may_name_listed_hosts_only(key: str, url: str, says: st
         ({**ECR, **KEYS, "roleARN": ROLE}, "key roleARN is unknown; did you mean roleArn?"),
         ({**ECR, **KEYS, "registryHost": "a.io"}, "key registryHost is unknown; did you mean registryHosts?"),
         ({**ECR, "accesKeyId": "A", "secretKey": MARK}, "key accesKeyId is unknown; did you mean accessKeyID?"),
-        ({**ECR, **KEYS, "profile": MARK}, "key profile is not supported by this version"),
-        ({**ECR, **KEYS, "roleChain": MARK}, "key roleChain is not supported by this version"),
+        ({**ECR, **KEYS, "profile": MARK}, "key profile is there together with accessKeyID"),
+        ({**ECR, "profile": f"{MARK}\n[x]"}, "key profile is not a profile's name"),
+        ({**ECR, **KEYS, "roleChain": MARK}, "key roleChain is not a comma list of roles' ARNs"),
+        ({**ECR, **KEYS, "roleChain": f"{ROLE},{MARK}"}, "key roleChain is not a comma list of roles' ARNs"),
+        ({**ECR, **KEYS, "roleChain": ",".join(f"{ROLE}{n}" for n in range(6))}, "key roleChain holds more than 5"),
         ({**ECR, **KEYS, "endpoint": MARK}, "key endpoint is not fips, dualstack or fips-dualstack"),
         ({**ECR, **KEYS, "public": MARK}, "key public is not true or false"),
         ({**KEYS, "public": "true", "endpoint": "fips"}, "key endpoint is not dualstack"),
