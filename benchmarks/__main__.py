@@ -26,8 +26,8 @@ MEANING: Final = """\
 B1: create ten thousand Secrets over a hundred clusters. "cold" is a whole pass (`run --once`) with every log-in, list
 and watch: it reads, decides, writes, and hears of its own writes; "ours" is what the same costs a service that runs and
 knows its clusters already. The floor only sends the same requests, built beforehand, over as many connections, and
-parses nothing; the naive peer is kubernetes_asyncio's typed call, one task per Secret, also over as many connections
-(by its own default it would open one for each Secret).
+parses nothing; the naive peer is kubernetes_asyncio's typed call, one task per Secret, as the library comes: it opens a
+connection for each Secret of a cluster, a hundred. "with our connections": its pool is held to as many as we have.
 B6: a namespace is made while every Secret of the fleet is being refreshed. B7: one cluster's Secrets are rotated at its
 default limits. B10: memory of the idle process, and what one more thing costs."""
 

@@ -1,9 +1,11 @@
 """B1: ten thousand Secrets over a hundred clusters, created, left alone, and changed.
 
-Compared with the floor and with the naive peer, which write the same Secrets over as many connections to the same
-servers. Ours is a whole pass from a cold start: it reads, logs in, lists, watches, decides, connects for its writes,
-writes, and hears of its own writes. What it costs a service that runs already, and knows its clusters when the policy
-comes, is shown beside it.
+Compared with the floor, which writes the same Secrets over as many connections to the same servers, and with the naive
+peer: as its library comes, and held to as many connections, too.
+
+Ours is a whole pass from a cold start: it reads, logs in, lists, watches, decides, connects for its writes, writes, and
+hears of its own writes. What it costs a service that runs already, and knows its clusters when the policy comes, is
+shown beside it.
 """
 
 import json
@@ -21,7 +23,7 @@ from benchmarks.fleet import TOKEN, Counts, Fleet
 from benchmarks.machine import cpu_seconds, memory
 from benchmarks.rounds import Cost, begin, compete, finish
 
-CONTENDERS: Final = ("ours", "cold", "floor", "peer")
+CONTENDERS: Final = ("ours", "cold", "floor", "peer", "held")
 AT_REST: Final = 1.5
 """Seconds after which the service has heard of its own writes."""
 _US: Final = "µs of CPU per Secret: "
@@ -46,6 +48,8 @@ class Round:
     cold: Cost
     floor: Cost
     peer: Cost
+    held: Cost
+    """The peer with no more connections than the others."""
     counts: dict[str, Counts]
 
 
@@ -71,11 +75,12 @@ def _round(sizes: Sizes, *, counting: bool) -> Round:
         counts = {"create": fleet.counts() - before}
         if counting:
             counts |= _repeat(fleet, directory)
-        peer = compete("peer", str(_plan(fleet, sizes, here / "peer.json", "pull-peer")))
+        peer = compete("peer", str(_plan(fleet, sizes, here / "peer.json", "pull-peer", own_pool=True)))
+        held = compete("peer", str(_plan(fleet, sizes, here / "held.json", "pull-held")))
         cold_start = _hub(here / "cold", fleet, sizes)
         cold_start.deliver(hub.password("first"), secret="pull-cold")
         cold = compete("ours", "once", str(cold_start.config))
-        return Round(ours=ours, cold=cold, floor=floor, peer=peer, counts=counts)
+        return Round(ours=ours, cold=cold, floor=floor, peer=peer, held=held, counts=counts)
 
 
 def _hub(root: Path, fleet: Fleet, sizes: Sizes) -> hub.HubDirectory:
@@ -114,7 +119,7 @@ def _repeat(fleet: Fleet, directory: hub.HubDirectory) -> dict[str, Counts]:
     return counted
 
 
-def _plan(fleet: Fleet, sizes: Sizes, path: Path, secret: str) -> Path:
+def _plan(fleet: Fleet, sizes: Sizes, path: Path, secret: str, *, own_pool: bool = False) -> Path:
     word = hub.password("first")
     names = [f"ns-{number:04}" for number in range(sizes.namespaces)]
     requests = [
@@ -125,6 +130,7 @@ def _plan(fleet: Fleet, sizes: Sizes, path: Path, secret: str) -> Path:
         "ca": str(fleet.ca),
         "token": TOKEN,
         "in_flight": sizes.in_flight,
+        "own_pool": own_pool,
         "method": "POST",
         "clusters": [{"url": cluster.url, "requests": requests} for cluster in fleet.clusters],
     }
@@ -147,8 +153,13 @@ def _findings(sizes: Sizes, rounds: list[Round]) -> list[Finding]:
         _ratio(
             "peak memory, of the naive peer's", [one.cold.peak / one.peer.peak for one in rounds], 0.25, _MB + peaks
         ),
+        _ratio("the same, of the peer's with our connections", [one.cold.cpu / one.held.cpu for one in rounds], None),
+        _ratio(
+            "peak memory, of the peer's with our connections", [one.cold.peak / one.held.peak for one in rounds], None
+        ),
         _ratio("CPU of a service that runs, of the floor's", [one.ours.cpu / one.floor.cpu for one in rounds], 16),
         _ratio("CPU of a service that runs, of the peer's", [one.ours.cpu / one.peer.cpu for one in rounds], 0.35),
+        _ratio("the same, of the peer's with our connections", [one.ours.cpu / one.held.cpu for one in rounds], None),
         _count("requests to create", counts["create"].writes, targets),
         _count("requests at a restart", counts["restart"].writes, 0),
         _count("requests to change", counts["rotate"].writes, targets),

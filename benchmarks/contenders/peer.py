@@ -1,7 +1,7 @@
 """The naive peer: kubernetes_asyncio's typed call, one task per Secret, on asyncio's own loop.
 
-`peer PLAN` reads the floor's plan. Its pool is as large as the floor's, which is kinder than the library's default of
-a hundred connections per cluster.
+`peer PLAN` reads the floor's plan. Where that says ``own_pool`` it is as the library comes, with a hundred connections
+per cluster at most; else its pool is held to as many as the floor has, which is kinder to it.
 """
 
 import asyncio
@@ -22,7 +22,8 @@ async def send(plan: dict[str, Any]) -> None:
     for cluster in plan["clusters"]:
         configuration = client.Configuration(host=cluster["url"])
         configuration.ssl_ca_cert = plan["ca"]
-        configuration.connection_pool_maxsize = plan["in_flight"]
+        if not plan["own_pool"]:
+            configuration.connection_pool_maxsize = plan["in_flight"]
         configuration.api_key = {"BearerToken": plan["token"]}
         configuration.api_key_prefix = {"BearerToken": "Bearer"}
         api_client = client.ApiClient(configuration)
