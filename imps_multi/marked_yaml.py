@@ -35,10 +35,11 @@ _MERGE: Final = "<<"
 
 
 class Mistake(Struct, frozen=True, order=True):
-    """What is wrong with a text, and where."""
+    """What is wrong with a text, and where; ``path`` is empty where the text itself is wrong."""
 
     place: Place
     message: str
+    path: tuple[str | int, ...] = ()
 
     def __str__(self) -> str:
         """Return ``FILE:LINE:COLUMN: message``."""
@@ -179,6 +180,7 @@ class _Builder:
         self._anchors: dict[str, Marked] = {}
         self._depth = 0
         self._size = 0
+        self._path: list[str | int] = []
         self.mistakes: list[Mistake] = []
 
     def roots(self) -> Iterator[Marked]:
@@ -189,7 +191,7 @@ class _Builder:
                 yield self._node(next(self._events))
 
     def _mistake(self, line: int, column: int, message: str) -> None:
-        self.mistakes.append(Mistake(Place(self._file, line, column), message))
+        self.mistakes.append(Mistake(Place(self._file, line, column), message, tuple(self._path)))
 
     def _node(self, event: Any) -> Marked:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
@@ -205,6 +207,12 @@ class _Builder:
                 node = self._mapping(line, column)
         if event.anchor:
             self._anchors[event.anchor] = node
+        return node
+
+    def _below(self, step: str | int, event: Any) -> Marked:
+        self._path.append(step)
+        node = self._node(event)
+        self._path.pop()
         return node
 
     def _bound(self, line: int, column: int) -> None:
@@ -230,9 +238,9 @@ class _Builder:
     def _sequence(self, line: int, column: int) -> Marked:
         start = self._size
         self._depth += 1
-        entries = []
+        entries: list[Marked] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            entries.append(self._node(event))
+            entries.append(self._below(len(entries), event))
         self._depth -= 1
         return Marked([entry.value for entry in entries], line, column, entries, self._size - start + 1)
 
@@ -244,7 +252,8 @@ class _Builder:
         merged: list[Marked] = []
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             plain = isinstance(event, yaml.ScalarEvent) and event.implicit[0]
-            key, value = self._node(event), self._node(next(self._events))
+            key = self._node(event)
+            value = self._below(str(key.value)[:MAX_SHOWN], next(self._events))
             if plain and key.value == _MERGE:
                 merged.append(value)
             elif self._new_key(key, items):
@@ -265,7 +274,9 @@ class _Builder:
         if name in items:
             first = items[name]
             message = f'the key "{name[:MAX_SHOWN]}" stands at line {first[0]}, column {first[1]} already'
+            self._path.append(name[:MAX_SHOWN])
             self._mistake(key.line, key.column, message)
+            self._path.pop()
             return False
         return True
 

@@ -100,6 +100,12 @@ def test_a_mistake_has_its_place(text: str | bytes, expected: str) -> None:
     assert mistakes(text) == [expected]
 
 
+def test_a_mistake_knows_the_path_of_what_is_wrong() -> None:
+    with pytest.raises(Unreadable) as caught:
+        documents(b"a:\n  - b: 1\n    b: 2\nc: {d: !x 1}\n<<: 5\n", "f.yaml")
+    assert [mistake.path for mistake in caught.value.mistakes] == [("a", 0, "b"), ("c", "d"), ()]
+
+
 @pytest.mark.parametrize(
     "text", ["a: @s3cret", "a: `s3cret", "a: !x!s3cret y", "a: 's3cret", "a: s3cret: x", 'a: "s3cret\\q"', "a: [s3cret"]
 )

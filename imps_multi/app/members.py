@@ -122,8 +122,15 @@ def everything_wrong(error: InvalidConfiguration, shared: Shared) -> InvalidConf
     try:
         members(error.rest, shared)
     except InvalidConfiguration as more:
-        return InvalidConfiguration([*error.problems, *more.problems])
+        # Where something in the hub's part is wrong, another stands in for it: what is wrong with that is nobody's.
+        stand_in = any(_of_hub(problem) for problem in error.problems)
+        found = [problem for problem in more.problems if not (stand_in and _of_hub(problem))]
+        return InvalidConfiguration([*error.problems, *found])
     return error
+
+
+def _of_hub(problem: ConfigProblem) -> bool:
+    return problem.path == "hub" or problem.path.startswith("hub.")
 
 
 def _connection(cluster: Configured, read: dict[Path, Kubeconfig]) -> Connection:

@@ -47,6 +47,8 @@ class _Gathered(Struct):
     seen: set[Path] = field(default_factory=set)
     """Resolved paths of what was looked at, so that nothing counts twice."""
     files: int = 0
+    invalid: int = 0
+    """How many configurations were not valid."""
 
     def is_new(self, path: Path) -> bool:
         """Tell whether a file or directory was not looked at yet, and take note of it."""
@@ -72,7 +74,7 @@ def check(paths: Sequence[Path], environment: Mapping[str, str]) -> Checked:
     return Checked(
         findings=tuple(sorted(set(gathered.findings))),
         files=gathered.files,
-        configurations=len(gathered.configurations),
+        configurations=len(gathered.configurations) + gathered.invalid,
         policies=policies,
         sources=len(gathered.manifests) - policies,
     )
@@ -145,6 +147,7 @@ def _configuration(gathered: _Gathered, path: Path, environment: Mapping[str, st
     try:
         loaded = load(path, environment)
     except InvalidConfiguration as error:
+        gathered.invalid += 1
         gathered.findings += [_of_config(problem.place, problem.path, problem.message) for problem in error.problems]
         if error.rest is not None:
             gathered.findings += _fleet(error.rest)

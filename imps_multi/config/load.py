@@ -109,7 +109,7 @@ def _document(path: Path) -> tuple[Document, list[ConfigProblem]]:
 
 
 def _of_text(mistakes: Iterable[Mistake]) -> list[ConfigProblem]:
-    return [ConfigProblem(one.place, "", one.message) for one in mistakes]
+    return [ConfigProblem(one.place, _path(one.path), one.message) for one in mistakes]
 
 
 def _rest(value: Mapping[str, Any], wrong: Iterable[tuple[Step, ...]], document: Document, path: Path) -> Loaded | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from imps_multi.app.assembly import rules
-from imps_multi.app.members import hub_connection, members
+from imps_multi.app.members import everything_wrong, hub_connection, members
 from imps_multi.config.load import InvalidConfiguration, Loaded, load
 from imps_multi.kube.shared import Shared
 from imps_multi.model.names import HubId
@@ -98,3 +98,12 @@ def test_what_the_hub_is_reached_by_is_followed(tmp_path: Path, shared: Shared) 
     (tmp_path / "h").write_text(KUBECONFIG.format(current="mgmt").replace("token: t", "tokenFile: secret/token"))
     files = members(loaded(tmp_path, "kubeconfig: h"), shared).files
     assert {tmp_path / "h", tmp_path / "k", tmp_path / "secret" / "token"} <= set(files)
+
+
+def test_nothing_is_said_of_what_stands_in_for_a_hub_that_is_not_right(tmp_path: Path, shared: Shared) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("hub: {id: a, directry: d}\nclusters:\n  - {kubeconfig: k, contexts: ['*']}\n")
+    with pytest.raises(InvalidConfiguration) as caught:
+        load(path, {})
+    found = everything_wrong(caught.value, shared).problems
+    assert [problem.path for problem in found] == ["hub.directry", "clusters[0].kubeconfig"]
