@@ -139,7 +139,7 @@ class EcrProvider:
             async with self._session.create_client(
                 service,
                 region_name=request["region"],
-                config=_where(service, request),
+                config=_where(request),
                 endpoint_url=request.get(_URL_KEYS[service]),
                 aws_access_key_id=keys.access_key,
                 aws_secret_access_key=keys.secret_key,
@@ -179,11 +179,11 @@ def _build() -> Any:
     return session
 
 
-def _where(service: str, request: Mapping[str, str]) -> Any:
-    """Say which of the region's endpoints to call. A URL of the source's own names the endpoint already."""
+def _where(request: Mapping[str, str]) -> Any:
+    """Say which of the region's endpoints to call; of no account where a URL is given."""
     from aiobotocore.config import AioConfig
 
-    endpoint = ENDPOINTS["" if _URL_KEYS[service] in request else request.get("endpoint", "")]
+    endpoint = ENDPOINTS[request.get("endpoint", "")]
     # What is not asked for stays open: the process's own settings may ask for it.
     return AioConfig(
         use_fips_endpoint=endpoint.fips or None,

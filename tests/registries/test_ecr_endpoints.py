@@ -69,7 +69,10 @@ async def test_the_process_s_own_choice_of_endpoint_stands_where_a_source_makes_
     assert asked == ["api.ecr-fips.us-east-1.amazonaws.com:443"]
 
 
-async def test_a_url_of_the_source_goes_before_its_endpoint() -> None:
+@pytest.mark.parametrize("endpoint", ["fips", "dualstack", "fips-dualstack"])
+async def test_a_url_goes_before_the_endpoint(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with fake_aws(AKIDEXAMPLE=MARK) as aws:
-        await mint(endpoint="fips", ecrEndpointURL=aws.url)
-        assert aws.count("ecr") == 1
+        await mint(endpoint=endpoint, ecrEndpointURL=aws.url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", aws.url)
+        await mint(endpoint=endpoint)
+        assert aws.count("ecr") == 2

@@ -164,10 +164,10 @@ async def test_a_profile_that_is_not_there_is_said_and_no_other_identity_asks(
 @pytest.mark.usefixtures("profiles")
 async def test_a_profile_costs_no_session_s_memory(sandbox: SandboxEcr, provider: EcrProvider) -> None:
     """A session that reads its data itself keeps 9 MB."""
-    await mint(provider, sandbox, profile="one")
+    await mint(provider, sandbox, profile="pull")
     tracemalloc.start()
     try:
-        for name in ("one", "two", "one", "two"):
+        for name in ("one", "pull", "two", "pull"):
             await mint(provider, sandbox, profile=name)
         gc.collect()
         kept, peak = tracemalloc.get_traced_memory()
