@@ -57,6 +57,7 @@ class Reporter:
         self._shown = shown
         self._first_shown: dict[PolicyName, PolicyStatus | None] = {}
         self._began: float | None = None
+        self._counted_once = False
         self._hub_id = hub_id
         self._hub = hub
         self._world = world
@@ -119,12 +120,18 @@ class Reporter:
             configuration=self._configuration.value,
             shown=self._seen_first(),
             starting=self._starting(),
+            look=self._to_look_at(),
         )
 
     def _starting(self) -> bool:
         if self._began is None:
             self._began = anyio.current_time()
         return anyio.current_time() - self._began < START_SECONDS
+
+    def _to_look_at(self) -> int:
+        """Return the newest world until all was counted once under the newest; from then on any look tells."""
+        self._counted_once = self._counted_once or self.counted
+        return 0 if self._counted_once else self._world.value.version
 
     def _seen_first(self) -> Mapping[PolicyName, PolicyStatus]:
         """Return what was shown of each policy when it was first read: what comes later is our own."""

@@ -47,6 +47,8 @@ class Circumstances(Struct, frozen=True):
     """What the hub showed of each policy when it was first read."""
     starting: bool = False
     """The process started a moment ago: what was shown stands until the clusters were heard."""
+    look: int = 0
+    """The version of the world that a cluster must have looked at to be heard."""
 
 
 class Severity(enum.IntEnum):
@@ -278,12 +280,13 @@ def _counted(report: ClusterReport) -> bool:
 def unheard(resolved: Resolved, around: Circumstances) -> bool:
     """Say whether something that a policy depends on was not heard yet: a cluster, or a source that is being asked."""
     waiting = any(source.reason == "Waiting" for source in resolved.sources)
-    return waiting or any(not _heard(report) for report in reached(resolved, around))
+    return waiting or any(not _heard(report, around.look) for report in reached(resolved, around))
 
 
-def _heard(report: ClusterReport) -> bool:
+def _heard(report: ClusterReport, look: int) -> bool:
+    """Say whether a cluster told what there is to tell: counts of an older world are of what was not known then."""
     if report.contact.phase in (Phase.UP, Phase.PAUSED):
-        return report.listed and report.looked >= 0
+        return report.listed and report.looked >= look
     return report.contact.phase is not Phase.STARTING
 
 

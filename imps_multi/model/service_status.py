@@ -44,6 +44,8 @@ class Facts(Struct, frozen=True):
     shown: Mapping[PolicyName, PolicyStatus] = {}
     """What a hub in a cluster showed of each policy when it was first read."""
     starting: bool = False
+    look: int = 0
+    """The version of the world that a cluster must have looked at, for what was shown to stand no longer."""
 
 
 def service_status(facts: Facts, previous: ServiceStatus | None, *, now: float) -> ServiceStatus:
@@ -55,6 +57,7 @@ def service_status(facts: Facts, previous: ServiceStatus | None, *, now: float) 
         now=now,
         shown=facts.shown,
         starting=facts.starting,
+        look=facts.look,
     )
     told = {view.name: view.status for view in previous.policies} if previous is not None else {}
     before = {str(name): status for name, status in facts.shown.items()} | told

@@ -405,6 +405,7 @@ WAITING = source(kind=SourceKind.UNKNOWN, reason="Waiting", message="its token i
         pytest.param(resolved(), (UNHEARD,), True, True, id="a cluster was not contacted"),
         pytest.param(resolved(), (report(looked=1), UNLISTED), True, True, id="a cluster was not listed"),
         pytest.param(resolved(), (report(looked=-1),), True, True, id="its namespaces were not looked at"),
+        pytest.param(resolved(), (report(looked=0),), True, True, id="its counts are of an older world"),
         pytest.param(resolved(WAITING), (report(looked=1),), True, True, id="a source is being asked"),
         pytest.param(resolved(), (report(tally=tally(conflict=1)), UNHEARD), True, True, id="a conflict elsewhere"),
         pytest.param(resolved(), (report(looked=1),), True, False, id="all were heard"),
@@ -417,7 +418,7 @@ WAITING = source(kind=SourceKind.UNKNOWN, reason="Waiting", message="its token i
 def test_after_a_start_what_is_shown_stands_until_all_was_heard(
     policy: Resolved, reports: tuple[ClusterReport, ...], *, starting: bool, stands: bool
 ) -> None:
-    circumstances = structs.replace(around(*reports), starting=starting, shown={TEAM: shown()})
+    circumstances = structs.replace(around(*reports), starting=starting, shown={TEAM: shown()}, look=1)
     assert (policy_status(policy, circumstances, shown()) == shown()) is stands
 
 
