@@ -46,7 +46,8 @@ class Witness:
         self._ours.update(_uid(found) for found in secrets if self.is_ours(found))
 
     def forget(self, secrets: Iterable[Object]) -> None:
-        """Take in that the process is a new one: who was adopted and does not say so any more, nobody can know."""
+        """Take in that the process is a new one: what does not say itself whose it is, nobody can know any more."""
+        self._ours.clear()
         for found in secrets:
             if _annotations(found).get(ADOPTED) != "true":
                 self._adopted.discard(_uid(found))
