@@ -29,13 +29,19 @@ async def keep_reloading(assembly: Assembly, followed: FollowedFiles | None = No
     try:
         while True:
             while await followed.follow(files):  # what was read before it was followed is read again
-                files = await _reload(assembly)
+                files = await _reload_whole(assembly, followed)
             await followed.changed()
-            files = await _reload(assembly)
-            while not await followed.stood_still():  # it was being written: what was read may be half of it
-                files = await _reload(assembly)
+            files = await _reload_whole(assembly, followed)
     finally:
         followed.close()
+
+
+async def _reload_whole(assembly: Assembly, followed: FollowedFiles) -> frozenset[Path]:
+    """Load again until no file is written to meanwhile: what was read may be half of it."""
+    files = await _reload(assembly)
+    while not await followed.stood_still():
+        files = await _reload(assembly)
+    return files
 
 
 async def _reload(assembly: Assembly) -> frozenset[Path]:

@@ -44,10 +44,14 @@ class FollowedFiles:
             await self._changes.changed()
 
     async def stood_still(self) -> bool:
-        """Say whether no file was written to since the last look: then what was read is what was looked at."""
-        before = self._stamps
-        self._stamps = await anyio.to_thread.run_sync(lambda: {path: _stamp(path) for path in before})
-        return self._stamps == before
+        """Say whether no file was written to since the last look: then what was read is what was looked at.
+
+        Else read again. What is there now is what later looks are compared with: a file that was read half written must
+        not count as unchanged when the other half makes it what it was.
+        """
+        stamps, seen = self._stamps, self._seen
+        self._seen = await anyio.to_thread.run_sync(self._look, frozenset(seen))
+        return (self._stamps, self._seen) == (stamps, seen)
 
     def close(self) -> None:
         """Stop following."""

@@ -111,3 +111,16 @@ async def test_a_file_that_is_followed_anew_is_said_to_be(followed: FollowedFile
     assert not await followed.follow([other])
     await do(write(one, "2"))
     assert await silent(followed)
+
+
+async def test_what_was_read_half_written_is_told_when_it_is_what_it_was(
+    followed: FollowedFiles, tmp_path: Path
+) -> None:
+    file = tmp_path / "a"
+    await do(write(file, "1"))
+    assert await followed.follow([file])
+    await do(write(file, ""))  # the beginning of a write of the very same
+    assert not await followed.stood_still()
+    assert await followed.stood_still()
+    await do(write(file, "1"))
+    assert await heard(followed)
