@@ -47,7 +47,7 @@ def write_policy(world: Anything, _: Service) -> str:
         app=draw.choice(["", "", "web"]),
         clusters=draw.choice([("*",), ("*",), ("a",), ("[bc]",)]),
         sources=tuple(draw.sample(SOURCES, draw.randrange(1, 3))),
-        conflict=draw.choice(["Fail", "Adopt"]),
+        conflict=draw.choice(["Fail", "Adopt", "Adopt"]),
         deletion=draw.choice(DELETIONS),
         label=draw.choice(["", "", "gold"]),
     )

@@ -80,9 +80,22 @@ class JudgedCluster(FakeCluster):
             self._judge(before, None)
             self._keep(lambda: self._may_go(before, look))
 
+    def put(self, namespace: str, name: str, **content: Any) -> Json:
+        """Write a Secret as somebody else would."""
+        stored = super().put(namespace, name, **content)
+        self.witness.look([stored])
+        return stored
+
+    def edit(self, namespace: str, name: str, change: Callable[[Json], None]) -> None:
+        """Change a Secret by hand."""
+        self.witness.look([self.secrets[namespace, name]])
+        super().edit(namespace, name, change)
+        self.witness.look([self.secrets[namespace, name]])
+
     def restarted(self) -> None:
         """Take in that the process is a new one."""
         self.witness.forget(self.secrets.values())
+        self.witness.look(self.secrets.values())
         self._looks.clear()
 
     def mend(self) -> None:
@@ -139,7 +152,6 @@ class JudgedCluster(FakeCluster):
 
     def _store(self, body: Json, old: Json | None) -> Json:
         stored = super()._store(body, old)
-        self.witness.look([stored])
         self._note_policy(stored["metadata"])
         return stored
 
