@@ -12,9 +12,10 @@ from imps_multi.model.target_plan import Wish
 
 
 def collect(service: Service) -> PlanResult:
-    """Return what a run would write now, held sets included."""
+    """Return what a run would write now, held sets included; in a paused cluster it writes nothing."""
     status = service.reporter.compute()
-    stations = service.setting.stations.values()
+    counted = [view.targets for view in status.clusters if view.state != "Paused"]
+    stations = [one for one in service.setting.stations.values() if not one.member.settings.paused]
     writes = [planned for station in stations for planned in _writes(station)]
     writes += [_held(wish, one.id) for one in service.braker.held.value for wish in one.members]
     return PlanResult(
@@ -22,9 +23,10 @@ def collect(service: Service) -> PlanResult:
         problems=list(_problems(status)),
         unreachable=[view.name for view in status.clusters if view.state not in ("Up", "Paused")],
         policies=sorted(PlannedPolicy(view.name, view.status.targets.desired) for view in status.policies),
-        targets=sum(view.targets.desired for view in status.clusters),
-        in_sync=sum(view.targets.in_sync for view in status.clusters),
+        targets=sum(targets.desired for targets in counted),
+        in_sync=sum(targets.in_sync for targets in counted),
         mints=[str(ref) for ref, source in sorted(service.world.value.sources.items()) if source.supposed],
+        paused=[view.name for view in status.clusters if view.state == "Paused"],
     )
 
 

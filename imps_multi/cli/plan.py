@@ -167,7 +167,8 @@ def in_short(result: "PlanResult") -> str:
     """Say in one line what the plan comes to."""
     changes = counted(result.writes)
     away = f"; could not look at {', '.join(result.unreachable)}" if result.unreachable else ""
-    return f"{result.in_sync} of {result.targets} targets in sync; {changes or 'nothing to do'}{away}"
+    paused = f"; paused: {', '.join(result.paused)}" if result.paused else ""
+    return f"{result.in_sync} of {result.targets} targets in sync; {changes or 'nothing to do'}{away}{paused}"
 
 
 def counted(writes: Iterable["PlannedWrite"]) -> str:

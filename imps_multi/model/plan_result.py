@@ -43,7 +43,7 @@ class PlannedPolicy(Struct, frozen=True, rename="camel", order=True):
 
 
 class PlanResult(Struct, frozen=True, rename="camel"):
-    """A plan over the fleet. ``unreachable``: the clusters that could not be looked at."""
+    """A plan over the fleet. ``unreachable``: clusters that could not be looked at; ``paused``: nobody writes there."""
 
     writes: list[PlannedWrite] = field(default_factory=list)
     problems: list[PlanProblem] = field(default_factory=list)
@@ -53,6 +53,7 @@ class PlanResult(Struct, frozen=True, rename="camel"):
     in_sync: int = 0
     mints: list[str] = field(default_factory=list)
     """The sources for which a run would ask for a token first."""
+    paused: list[str] = field(default_factory=list)
 
 
 def operation_of(write: Write | None) -> str:

@@ -13,6 +13,7 @@ from imps_multi.config.load import ConfigProblem, InvalidConfiguration
 from imps_multi.model.hub import Place
 from imps_multi.model.plan_result import PlannedWrite, PlanProblem, PlanResult
 from tests.cli.running import invoke
+from tests.cli.site import Site
 
 
 def write(operation: str, namespace: str = "team-a", *, cluster: str = "prod-1", held: bool = False) -> PlannedWrite:
@@ -156,3 +157,12 @@ def test_waiting_shows_nothing_in_a_pipe_and_a_bar_on_a_terminal_after_a_while(
                 time.sleep(0.01)
     assert (pipe.getvalue(), quick.getvalue()) == ("", "")
     assert "Looking" in slow.getvalue()
+
+
+def test_nothing_is_planned_for_a_paused_cluster_and_it_is_named(site: Site) -> None:
+    pausing = "overrides: [{contexts: ['*'], paused: true}], contexts: ["
+    (site.root / "paused.yaml").write_text(site.config.read_text().replace("contexts: [", pausing))
+    assert site.run("plan").returncode == 1
+    done = site.run("plan", "-c", "paused.yaml")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.endswith("0 of 0 targets in sync; nothing to do; paused: cluster-000, cluster-001\n")
