@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from imps_multi.model.fleet import ClusterSettings
 
 
+class HubAway(Exception):
+    """The hub's cluster gave no answer; the message is for the user."""
+
+
 def names_in_use(config: Path, environment: Mapping[str, str], *, cluster: str | None) -> frozenset[str]:
     """Return the names of every policy (of one cluster's), those of the past, and those that are configured.
 
@@ -29,6 +33,7 @@ def names_in_use(config: Path, environment: Mapping[str, str], *, cluster: str |
 
     Raises:
         ValueError: something cannot be read; the message is for the user.
+        HubAway: the hub cannot be asked.
     """
     try:
         loaded = load(config, environment)
@@ -52,7 +57,9 @@ def _in_hub_cluster(loaded: Loaded, settings: "ClusterSettings | None") -> Itera
     defaults = tuple(loaded.configuration.default_clusters)
     try:
         look = anyio.run(look_at_hub, loaded)
-    except (InvalidConfiguration, HubUnreachable, PortError) as error:
+    except HubUnreachable as error:
+        raise HubAway(str(error)) from error
+    except (InvalidConfiguration, PortError) as error:
         raise ValueError(str(error)) from error
     for policy in look.policies:
         yield from _of_policy(parse_policy(policy.content), settings, defaults)

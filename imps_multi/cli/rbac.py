@@ -20,6 +20,7 @@ class Role(enum.Enum):
     HUB = "hub"
 
 
+UNREACHABLE = 3
 DEFAULT_NAMESPACE = "imps-system"
 DEFAULT_ACCOUNT = f"{DEFAULT_NAMESPACE}/imps-multi"
 
@@ -141,9 +142,12 @@ def _names(config: Path | None, given: frozenset[str], cluster: str | None) -> f
         raise ValueError("give --config FILE, or --secret-name NAME for each target Secret's name")
     configured: frozenset[str] = frozenset()
     if config is not None:
-        from imps_multi.cli.names_in_use import names_in_use
+        from imps_multi.cli.names_in_use import HubAway, names_in_use
 
-        configured = names_in_use(config, os.environ, cluster=cluster)
+        try:
+            configured = names_in_use(config, os.environ, cluster=cluster)
+        except HubAway as error:
+            raise fail(str(error), UNREACHABLE) from error
     names = checked_names(given | configured)
     if not names:
         raise ValueError(f"{config} gives no Secret name: its hub has no policy{' for it' if cluster else ''}")

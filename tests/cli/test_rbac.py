@@ -148,6 +148,19 @@ def test_a_hub_that_cannot_be_read_whole_gives_no_role_with_names_missing(config
     assert "names may be missing" in result.stderr
 
 
+def test_a_hub_in_a_cluster_that_is_away_exits_3(config: str, tmp_path: Path) -> None:
+    text = (
+        Path(config)
+        .read_text()
+        .replace("directory: ./hub, stateDirectory: ./state", "kubeconfig: ./away, context: prod")
+    )
+    (tmp_path / "away").write_text(KUBECONFIG.replace("https:", "http:"))
+    (tmp_path / "c.yaml").write_text(text)
+    result = invoke("rbac", "--role", "target", "-c", str(tmp_path / "c.yaml"))
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr.startswith("the hub cannot be reached: ")
+
+
 def test_a_hub_without_a_name_exits_2(config: str, tmp_path: Path) -> None:
     for path in (tmp_path / "hub").iterdir():
         path.unlink()
