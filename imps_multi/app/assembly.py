@@ -28,8 +28,8 @@ from imps_multi.model.policy import SourceRef
 from imps_multi.model.policy_parse import with_default_clusters
 from imps_multi.model.status import ConfigurationView
 from imps_multi.registries.catalogue import interpreter
-from imps_multi.registries.ecr_source import AmbientRule
 from imps_multi.registries.providers import Providers
+from imps_multi.registries.rules import AmbientRule
 from imps_multi.runtime.keyed_queue import Counts
 from imps_multi.runtime.latest import Latest
 from imps_multi.telemetry.audit import AuditLog
@@ -74,7 +74,7 @@ class Assembly:
         self._rules = Latest(rules(configuration, self._fleet.home))
         parts = hub_parts(configuration, self._fleet.hub, self.shared, allowed=self._allowed, read_only=read_only)
         self.hub_in_cluster = parts.cluster
-        providers = Providers(time.time)
+        providers = Providers(time.time, lambda: tuple(self.loaded.configuration.sources.endpoints))
         self.ports = Ports(
             hub_id=hub_id,
             previous_hubs=tuple(HubId(one) for one in configuration.hub.previous_ids),

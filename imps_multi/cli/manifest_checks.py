@@ -18,7 +18,7 @@ from imps_multi.model.policy_parse import parse_policy, with_default_clusters
 from imps_multi.model.source_parse import parse_source
 from imps_multi.ports import Interpreter
 from imps_multi.registries.catalogue import interpreter
-from imps_multi.registries.ecr_source import AmbientRule
+from imps_multi.registries.rules import AmbientRule
 
 _DOCKER_KEYS = (".dockerconfigjson", ".dockercfg")
 

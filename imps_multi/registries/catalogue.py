@@ -6,14 +6,18 @@ library: most commands only ask what a Secret is. A fault says which key and wha
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from importlib.util import find_spec
+from typing import Final, Protocol
 
-from imps_multi.model.credential import Entry, Interpretation, SourceFault, StaticSource
+from msgspec import Struct
+
+from imps_multi.model.credential import Entry, Interpretation, MintSource, SourceFault, StaticSource
 from imps_multi.model.dockerconfig import DockerConfigError, basic_entry, merge, parse, parse_legacy
 from imps_multi.model.hub import SourceSecret
 from imps_multi.model.names import DOCKERCONFIGJSON_KEY, DOCKERCONFIGJSON_TYPE, REGISTRY_ANNOTATION
 from imps_multi.ports import Interpreter
-from imps_multi.registries.ecr_source import ECR_TYPE, AmbientRule, ecr_source, is_ecr
+from imps_multi.registries.ecr_source import ECR_TYPE, ecr_source, is_ecr
+from imps_multi.registries.rules import AmbientRule
 from imps_multi.registries.source_fields import UnusableSecretError, bounds, items
 
 DOCKERCFG_TYPE: Final = "kubernetes.io/dockercfg"
@@ -22,6 +26,21 @@ BASIC_AUTH_TYPE: Final = "kubernetes.io/basic-auth"
 DOCKER_HUB_KEY: Final = "https://index.docker.io/v1/"
 """The key that Docker and the kubelet know Docker Hub by."""
 _DOCKER_HUB: Final = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+
+
+class ReadMinted(Protocol):
+    """Reads a Secret of one type. Raises UnusableSecretError."""
+
+    def __call__(self, secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[str, ...]) -> MintSource:
+        """Return whose token is to be minted, and under which registries it goes."""
+
+
+class Minted(Struct, frozen=True):
+    """A type of source whose token is minted. ``library``: the module that this takes, of the optional ``extra``."""
+
+    read: ReadMinted
+    library: str = ""
+    extra: str = ""
 
 
 def interpreter(*, ambient: AmbientRule, endpoints: tuple[str, ...]) -> Interpreter:
@@ -33,9 +52,24 @@ def _interpret(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[s
     try:
         if is_ecr(secret):
             return ecr_source(secret, ambient=ambient, endpoints=endpoints)
+        if secret.type in _MINTED:
+            return _installed(_MINTED[secret.type], secret.type).read(secret, ambient=ambient, endpoints=endpoints)
         return StaticSource(_static(secret), bounds(secret))
     except (UnusableSecretError, DockerConfigError) as error:
         return SourceFault(str(error))
+
+
+def _installed(kind: Minted, name: str) -> Minted:
+    """Return a kind whose library is there; looked for, and not imported."""
+    try:
+        there = not kind.library or find_spec(kind.library) is not None
+    except ModuleNotFoundError:  # of a dotted name, the package before it
+        there = False
+    if not there:
+        raise UnusableSecretError(
+            f"type {name} needs a library that is not installed: pip install 'imps-multi[{kind.extra}]'"
+        )
+    return kind
 
 
 def _static(secret: SourceSecret) -> tuple[Entry, ...]:
@@ -46,7 +80,7 @@ def _static(secret: SourceSecret) -> tuple[Entry, ...]:
         if key in secret.data:
             raise UnusableSecretError(f"a Secret with the key {key} must be of type {kind}")
     raise UnusableSecretError(
-        f"type {secret.type[:80]!r} is no source; use one of {', '.join((*_STATIC, ECR_TYPE))} "
+        f"type {secret.type[:80]!r} is no source; use one of {', '.join((*_STATIC, *_MINTED, ECR_TYPE))} "
         "(or Opaque with the keys of the last one)"
     )
 
@@ -96,3 +130,5 @@ _STATIC: Final[dict[str, Callable[[SourceSecret], tuple[Entry, ...]]]] = {
     DOCKERCFG_TYPE: partial(_docker_file, key=DOCKERCFG_KEY, read=parse_legacy),
     BASIC_AUTH_TYPE: _basic_auth,
 }
+_MINTED: Final[dict[str, Minted]] = {}
+"""By the Secret's type, ``imps-multi.io/<provider>``."""

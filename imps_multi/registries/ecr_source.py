@@ -20,6 +20,7 @@ from imps_multi.model.hub import SourceSecret
 from imps_multi.model.matching import glob_match
 from imps_multi.model.names import NamespaceName, RegistryKey
 from imps_multi.registries.aws_hosts import ENDPOINTS, PUBLIC_REGION, Endpoint, public_hosts, registry_host
+from imps_multi.registries.rules import AmbientRule
 from imps_multi.registries.source_fields import UnusableSecretError, bounds, items, matching, required, text
 
 PROVIDER: Final = "ecr"
@@ -82,15 +83,6 @@ _SHAPES: Final = {
     "endpoint": ("|".join(filter(None, ENDPOINTS)), "fips, dualstack or fips-dualstack"),
     "public": ("true|false", "true or false"),
 }
-
-
-class AmbientRule(msgspec.Struct, frozen=True):
-    """Whose Secrets may use the process's own cloud identity, and which roles it may take on for them (globs)."""
-
-    everybody: bool = False
-    """True with a directory hub, whose files belong to whoever runs the process."""
-    namespaces: tuple[str, ...] = ()
-    role_arns: tuple[str, ...] = ("*",)
 
 
 def is_ecr(secret: SourceSecret) -> bool:

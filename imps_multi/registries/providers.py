@@ -6,17 +6,26 @@ Fed by the composition root, asked by the token keepers.
 from collections.abc import Callable
 from typing import Final
 
+from msgspec import Struct
+
 from imps_multi.ports import Clock, Provider
 from imps_multi.registries import ecr_source
 
 
-def _ecr(clock: Clock) -> Provider:
+class Surroundings(Struct, frozen=True):
+    """What every provider may need. ``listed``: ``sources.endpoints`` as the configuration has them now."""
+
+    clock: Clock
+    listed: Callable[[], tuple[str, ...]]
+
+
+def _ecr(given: Surroundings) -> Provider:
     from imps_multi.registries.ecr import EcrProvider
 
-    return EcrProvider(clock)
+    return EcrProvider(given.clock)
 
 
-_PROVIDERS: Final[dict[str, tuple[Callable[[Clock], Provider], float]]] = {
+_PROVIDERS: Final[dict[str, tuple[Callable[[Surroundings], Provider], float]]] = {
     ecr_source.PROVIDER: (_ecr, ecr_source.DOCUMENTED_LIFE),
 }
 
@@ -24,14 +33,14 @@ _PROVIDERS: Final[dict[str, tuple[Callable[[Clock], Provider], float]]] = {
 class Providers:
     """One provider of each name for the process. Names come from ``MintIdentity``; any other is a KeyError."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, listed: Callable[[], tuple[str, ...]]) -> None:
+        self._given = Surroundings(clock, listed)
         self._made: dict[str, Provider] = {}
 
     def provider_for(self, name: str) -> Provider:
         """Return the provider of this name, always the same one."""
         if name not in self._made:
-            self._made[name] = _PROVIDERS[name][0](self._clock)
+            self._made[name] = _PROVIDERS[name][0](self._given)
         return self._made[name]
 
     @staticmethod

@@ -14,7 +14,7 @@ from imps_multi.model.hub import HubObject
 from imps_multi.model.policy_parse import with_default_clusters
 from imps_multi.ports import Forbidden, Invalid, PortError
 from imps_multi.registries.catalogue import interpreter
-from imps_multi.registries.ecr_source import AmbientRule
+from imps_multi.registries.rules import AmbientRule
 from tests.actors.fake_cluster import FakeCluster
 from tests.actors.fakes import policy, secret, static
 from tests.actors.stage import Stage, ready, rules, settled, spaces, status_of, until

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from imps_multi.model.credential import Bounds, Interpretation, MintSource, SourceFault, StaticSource
 from imps_multi.model.hub import SourceSecret
 from imps_multi.registries.catalogue import interpreter
-from imps_multi.registries.ecr_source import AmbientRule
+from imps_multi.registries.rules import AmbientRule
 
 from .secrets import ECR, KEYS, MARK, ROLE, ecr, source
 
@@ -401,10 +401,10 @@ def test_interpreting_imports_no_cloud_library() -> None:
     code = """if True:
         import sys
         from imps_multi.registries.catalogue import interpreter
-        from imps_multi.registries.ecr_source import AmbientRule
+        from imps_multi.registries.rules import AmbientRule
         from imps_multi.registries.providers import Providers
         interpreter(ambient=AmbientRule(), endpoints=())
-        Providers(lambda: 0.0).provider_for("ecr")
+        Providers(lambda: 0.0, tuple).provider_for("ecr")
         heavy = {"aiobotocore", "botocore", "aiohttp", "boto3"} & set(sys.modules)
         sys.exit(f"imported: {heavy}" if heavy else 0)
     """

@@ -17,8 +17,8 @@ from imps_multi.registries import ecr as ecr_module
 from imps_multi.registries.aws_trust import sharing_sessions
 from imps_multi.registries.catalogue import interpreter
 from imps_multi.registries.ecr import EcrProvider
-from imps_multi.registries.ecr_source import AmbientRule
 from imps_multi.registries.providers import Providers
+from imps_multi.registries.rules import AmbientRule
 from tests.realcluster.pki import Authority, write
 
 from .fake_aws import ASSUMED, PASSWORD, Answer, Asked, FakeAws, failure, fake_aws, sts_failure, token
@@ -378,7 +378,7 @@ async def test_a_cancelled_mint_leaves_nothing_open(aws: FakeAws, provider: EcrP
 
 
 def test_each_name_has_one_provider() -> None:
-    providers = Providers(lambda: NOW)
+    providers = Providers(lambda: NOW, tuple)
     assert providers.provider_for("ecr") is providers.provider_for("ecr")
     with pytest.raises(KeyError):
         providers.provider_for("other")

@@ -9,7 +9,7 @@ from imps_multi.model.credential import MintSource
 from imps_multi.ports import Transient
 from imps_multi.registries.catalogue import interpreter
 from imps_multi.registries.ecr import EcrProvider
-from imps_multi.registries.ecr_source import AmbientRule
+from imps_multi.registries.rules import AmbientRule
 
 from .connect_proxy import connect_proxy
 from .fake_aws import fake_aws

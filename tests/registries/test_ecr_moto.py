@@ -10,7 +10,7 @@ from imps_multi.model.credential import MintedToken, MintSource
 from imps_multi.model.refresh import Refused, accept
 from imps_multi.registries.catalogue import interpreter
 from imps_multi.registries.ecr import EcrProvider
-from imps_multi.registries.ecr_source import AmbientRule
+from imps_multi.registries.rules import AmbientRule
 
 from .secrets import KEYS, ROLE, ecr
 

@@ -11,8 +11,8 @@ from imps_multi.ports import Forbidden, Invalid, PortError, Throttled, Transient
 from imps_multi.registries import ecr as ecr_module
 from imps_multi.registries.catalogue import interpreter
 from imps_multi.registries.ecr import EcrProvider
-from imps_multi.registries.ecr_source import AmbientRule
 from imps_multi.registries.providers import Providers
+from imps_multi.registries.rules import AmbientRule
 from imps_multi.sandbox.ecr import SandboxEcr
 from imps_multi.sandbox.ecr_faults import Nonsense
 

@@ -10,7 +10,7 @@ from imps_multi.model.credential import MintedToken, MintSource
 from imps_multi.ports import Unauthorized
 from imps_multi.registries.catalogue import interpreter
 from imps_multi.registries.ecr import EcrProvider
-from imps_multi.registries.ecr_source import AmbientRule
+from imps_multi.registries.rules import AmbientRule
 from imps_multi.sandbox.ecr import SandboxEcr
 from imps_multi.sandbox.sigv4 import Credential
 

@@ -10,7 +10,7 @@ import pytest
 from imps_multi.model.credential import MintSource
 from imps_multi.ports import Transient
 from imps_multi.registries.catalogue import interpreter
-from imps_multi.registries.ecr_source import AmbientRule
+from imps_multi.registries.rules import AmbientRule
 from imps_multi.sandbox.ecr_faults import Nonsense
 from tests.actors.fakes import LIFE, minted
 from tests.actors.fakes import policy as fake_policy
