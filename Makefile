@@ -38,7 +38,7 @@ demo: ## watch it work: three clusters and a registry in one process, about a mi
 lock: setup ## renew requirements/*.txt after a change of pyproject.toml; ARGS=--upgrade takes newer versions
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
 	$(LOCK) $(ARGS) pyproject.toml -o requirements/run.txt
-	$(LOCK) $(ARGS) --extra dev -c requirements/run.txt pyproject.toml -o requirements/dev.txt
+	$(LOCK) $(ARGS) --all-extras -c requirements/run.txt pyproject.toml -o requirements/dev.txt
 	$(LOCK) $(ARGS) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 
 clean: ## remove what the other words made in the checkout; the servers stay in the cache

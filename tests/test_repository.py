@@ -67,7 +67,9 @@ def test_every_exception_to_a_gate_has_a_code_and_a_reason() -> None:
     ] == []
 
 
-@pytest.mark.parametrize(("lock", "extra"), [("run.txt", None), ("dev.txt", "dev")])
+@pytest.mark.parametrize(
+    ("lock", "extra"), [("run.txt", None), *(("dev.txt", extra) for extra in ("dev", "azure", "gcp", "github"))]
+)
 def test_the_locked_versions_satisfy_the_project(lock: str, extra: str | None) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *(project["optional-dependencies"][extra] if extra else ())]
