@@ -12,8 +12,9 @@ help: ## say what there is
 setup: ## make .venv with everything for development, from the locked requirements
 	@.ci/venv dev
 
-servers: setup ## find or build kube-apiserver and etcd for the tests; kept in the user's cache directory
+servers: setup ## find, build or fetch kube-apiserver, etcd and docker-registry for the tests; kept in the user's cache directory
 	@$(BIN)/python -m tests.realcluster.binaries
+	@$(BIN)/python -m tests.realregistry.package
 
 lint: setup ## all gates but the tests, each of them even when one before it failed
 	@failed=0; \

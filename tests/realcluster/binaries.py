@@ -90,12 +90,13 @@ def ensure(environ: Mapping[str, str]) -> Binaries:
         return found
     root = cache_root(environ)
     root.mkdir(parents=True, exist_ok=True)
-    with _alone(root / f"{versions_key()}.lock"):
+    with alone(root / f"{versions_key()}.lock"):
         return find(environ) or _build(environ, root)
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
+def alone(lock: Path) -> Iterator[None]:
+    """Hold a lock file: of two processes that would fetch or build the same thing, one waits."""
     with lock.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)  # let go when the file is closed, or by the system when the process dies
         yield
