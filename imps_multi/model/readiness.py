@@ -93,7 +93,7 @@ def _target_trouble(resolved: Resolved, around: Circumstances) -> Ready | None:
     mine = {name: tally for name, tally in tallies_of(resolved, around).items() if _counted(around.reports[name])}
     counts = target_counts(mine.values())
     reasons = {reason for tally in mine.values() for reason in tally.reasons}
-    text = _trouble_text(mine)
+    text = _trouble_text(mine, around)
     if counts.conflict:
         return Ready("False", "Conflict", f"{counts.conflict} targets are in conflict: {text}", Severity.WRONG)
     if "Contested" in reasons:
@@ -173,9 +173,11 @@ def targets_synced(resolved: Resolved, around: Circumstances) -> Ready:
     counts = target_counts(mine.values())
     said = f"{counts.summary} targets are in sync"
     if counts.in_sync != counts.desired:
-        return Ready("False", "PartiallySynced", f"{said}: {_trouble_text(mine)}")
+        return Ready("False", "PartiallySynced", f"{said}: {_trouble_text(mine, around)}")
     if counts.failed:
-        return Ready("False", "DeletionFailed", f"{counts.failed} targets cannot be removed: {_trouble_text(mine)}")
+        return Ready(
+            "False", "DeletionFailed", f"{counts.failed} targets cannot be removed: {_trouble_text(mine, around)}"
+        )
     if refused := _refused(mine):
         return Ready("False", "Forbidden", _some(refused))
     return Ready("True", "AllSynced", said)
@@ -340,11 +342,16 @@ def ending_text(resolved: Resolved) -> str:
     return f"; cannot be refreshed meanwhile, its source is gone: {_some(ending)}" if ending else ""
 
 
-def _trouble_text(mine: Mapping[ClusterName, PolicyTally]) -> str:
+def _trouble_text(mine: Mapping[ClusterName, PolicyTally], around: Circumstances) -> str:
     texts = [
         f"{name}/{trouble.namespace}: {trouble.message or trouble.reason}"
         for name, tally in sorted(mine.items())
         for trouble in tally.troubles
+    ]
+    texts += [
+        f"{name} is observed and not written to (observe: true)"
+        for name, tally in sorted(mine.items())
+        if tally.pending and around.reports[name].settings.observe
     ]
     return _some(texts) if texts else "being written"
 

@@ -462,3 +462,8 @@ def test_what_may_not_be_watched_is_not_taken_for_synced() -> None:
     assert conditions(status)["TargetsSynced"] == ("False", "Forbidden")
     assert conditions(status)["Ready"] == ("False", "PartiallySynced")
     assert "a: Forbidden: may not list pods" in status.reason
+
+
+def test_what_an_observed_cluster_lacks_is_not_said_to_be_written() -> None:
+    status = policy_status(resolved(), around(report(observe=True, tally=tally(pending=5))), None)
+    assert status.reason.endswith("a is observed and not written to (observe: true)")
