@@ -206,7 +206,7 @@ def _named(hub: HubSnapshot) -> set[SourceRef]:
 
 def identity_keys(policy: Policy, hub: HubSnapshot, interpret: Interpreter) -> list[str]:
     """Return the keys of the identities that a policy's sources are minted with."""
-    sources = (hub.sources.get(ref) for ref in policy.sources)
+    sources = (hub.source(ref) for ref in policy.sources)
     found = (interpret(source) for source in sources if isinstance(source, SourceSecret))
     return [source.identity.key for source in found if isinstance(source, MintSource)]
 

@@ -66,11 +66,11 @@ def take(state: HubState, reading: HubReading, usable: Callable[[Policy], bool] 
 
 
 def sources_named(state: HubState) -> frozenset[SourceRef]:
-    """Return the sources that policies name, in their current or in their last valid spec."""
+    """Return the Secrets that policies name as sources, in their current or in their last valid spec."""
     specs = [*state.former.values()]
     for record in state.policies.values():
         specs += [spec for spec in (record.current, record.in_force) if isinstance(spec, Policy)]
-    return frozenset(ref for spec in specs for ref in spec.sources)
+    return frozenset(ref for spec in specs for ref in spec.sources if not ref.inline)
 
 
 async def load_specs(store: StateStore) -> dict[PolicyName, bytes]:

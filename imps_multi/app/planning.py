@@ -7,6 +7,7 @@ from imps_multi.actors.station import Station
 from imps_multi.model.decommission import NO_TROUBLE
 from imps_multi.model.hub import Place
 from imps_multi.model.plan_result import HELD_UNTIL, PlannedPolicy, PlannedWrite, PlanProblem, PlanResult, operation_of
+from imps_multi.model.policy import source_title
 from imps_multi.model.status import PolicyClusterStatus, ServiceStatus
 from imps_multi.model.target_plan import Wish
 
@@ -70,7 +71,7 @@ def _problems(status: ServiceStatus) -> Iterable[PlanProblem]:
             yield PlanProblem(f"cluster {cluster.name}", cluster.reason, cluster.message)
     for credential in status.credentials:
         if credential.reason:
-            subject = f"source {credential.namespace}/{credential.name}"
+            subject = f"source {source_title(credential.namespace, credential.name)}"
             yield PlanProblem(subject, credential.reason, credential.message)
     for policy in status.policies:
         for condition in policy.status.conditions:

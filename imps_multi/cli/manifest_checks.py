@@ -4,13 +4,16 @@ Pure. Fed by ``checking`` with the manifests of every file that was given, as on
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
 from imps_multi.hubs.manifests import Manifest, findings
 from imps_multi.model.credential import SourceFault
-from imps_multi.model.hub import Place, SourceSecret
+from imps_multi.model.fields import Fields
+from imps_multi.model.hub import Place, SourceSecret, inline_secret
 from imps_multi.model.hub_fold import duplicates
+from imps_multi.model.inline_source import ECR, inline_ecr
 from imps_multi.model.matching import glob_match, nearest_name
 from imps_multi.model.names import POLICY_KIND, NamespaceName
 from imps_multi.model.policy import InvalidPolicy, Policy, SourceRef
@@ -59,6 +62,7 @@ def check_manifests(manifests: Sequence[Manifest], rules: Rules) -> Iterator[Fin
             yield from () if wrong else _source(manifest, interpret)
         elif not wrong:
             yield from _policy(manifest, sources, rules)
+            yield from _inline(manifest, interpret)
 
 
 def _policy(manifest: Manifest, sources: Mapping[SourceRef, Manifest], rules: Rules) -> Iterator[Finding]:
@@ -90,8 +94,28 @@ def _clusters(manifest: Manifest, policy: Policy, rules: Rules) -> Iterator[Find
 
 
 def _refs(manifest: Manifest) -> Iterable[tuple[int, SourceRef]]:
-    listed = manifest.object.content["spec"]["registry"]["credentials"]
-    return ((index, SourceRef(NamespaceName(item["namespace"]), item["name"])) for index, item in enumerate(listed))
+    """Return the Secrets that a policy names, each with its index."""
+    return (
+        (index, SourceRef(NamespaceName(item["namespace"]), item["name"]))
+        for index, item in _listed(manifest)
+        if item.get(ECR) is None
+    )
+
+
+def _listed(manifest: Manifest) -> Iterable[tuple[int, Mapping[str, Any]]]:
+    return enumerate(manifest.object.content["spec"]["registry"]["credentials"])
+
+
+def _inline(manifest: Manifest, interpret: Interpreter) -> Iterator[Finding]:
+    """Ask of each source in a policy whether the configuration lets it do what it says."""
+    for index, item in _listed(manifest):
+        path = f"spec.registry.credentials[{index}].{ECR}"
+        ref = inline_ecr(Fields(), item.get(ECR), path) if item.get(ECR) is not None else None
+        given = interpret(inline_secret(ref)) if ref is not None else None
+        if isinstance(given, SourceFault):
+            words = _words(given.message)
+            where = next((f"{path}.{key}" for key in item[ECR] if key in words), path)
+            yield Finding(manifest.place(where), f"{where}: {given.message}")
 
 
 def _source(manifest: Manifest, interpret: Interpreter) -> Iterator[Finding]:
@@ -105,7 +129,7 @@ def _source(manifest: Manifest, interpret: Interpreter) -> Iterator[Finding]:
 
 def _where(manifest: Manifest, secret: SourceSecret, message: str) -> str:
     """Return the path of the key that a fault names, if it names one that is there."""
-    words = {word.strip("\"',:;()") for word in message.split()}
+    words = _words(message)
     key = next((key for key in sorted(secret.data, key=len, reverse=True) if key in words), None)
     if key is None and "type" in words:
         return "type" if "type" in manifest.object.content else ""
@@ -114,6 +138,10 @@ def _where(manifest: Manifest, secret: SourceSecret, message: str) -> str:
         return ""
     plain = manifest.object.content.get("stringData") or {}
     return f"{'stringData' if key in plain else 'data'}[{key}]"
+
+
+def _words(message: str) -> set[str]:
+    return {word.strip("\"',:;()") for word in message.split()}
 
 
 def _ref(manifest: Manifest) -> SourceRef:

@@ -6,6 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from imps_multi.model.instant import parse_instant
+from imps_multi.model.policy import source_title
 from imps_multi.model.status import (
     ClusterView,
     CredentialView,
@@ -156,7 +157,7 @@ def _credential(view: CredentialView, *, now: float, wide: bool) -> tuple[str, .
     refresh = _when(view.next_refresh, now=now, wide=wide)
     extra = (view.provider, ", ".join(view.registries)) if wide else ()
     reason = f"{view.reason}: {view.message}" if view.reason else ""
-    return f"{view.namespace}/{view.name}", view.state, expires, refresh, *extra, reason
+    return source_title(view.namespace, view.name), view.state, expires, refresh, *extra, reason
 
 
 def _when(text: str | None, *, now: float, wide: bool) -> str:

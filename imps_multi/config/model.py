@@ -114,10 +114,16 @@ class ClusterEntry(ClusterOptions):
 
 
 class AmbientIdentity(Part):
-    """Whose source Secrets may use the process's own cloud identity."""
+    """Who may use the process's own cloud identity: inline sources, and whose source Secrets."""
 
-    namespaces: Globs | None = Field(default=None, description="Hub namespaces; a directory hub's may.")
-    role_arns: Globs = Field(default=["*"], alias="roleARNs", description="Roles that may be assumed with it.")
+    namespaces: Globs | None = Field(
+        default=None, description="Hub namespaces whose Secrets may; default: a directory hub's, else hub.namespace."
+    )
+    role_arns: Globs = Field(
+        default=["*"],
+        alias="roleARNs",
+        description="Roles that may be assumed with it, for Secrets and inline sources.",
+    )
 
 
 class Sources(Part):

@@ -23,6 +23,7 @@ INSTALL: Final = "imps-multi crd | kubectl apply --server-side -f -"
 VERSION: Final = "v1alpha1"
 LARGEST: Final = 4 << 20
 ADDED: Final = (
+    "spec.registry.credentials[].ecr",
     "spec.target.clusters",
     "spec.target.namespaces.exclude",
     "spec.conflictPolicy",
@@ -102,8 +103,8 @@ def _names(schema: object, path: list[str]) -> bool:
     for step in path:
         if not isinstance(schema, Mapping) or schema.get("x-kubernetes-preserve-unknown-fields"):
             return isinstance(schema, Mapping)
-        properties = schema.get("properties")
-        if not isinstance(properties, Mapping) or step not in properties:
+        properties, name = schema.get("properties"), step.removesuffix("[]")
+        if not isinstance(properties, Mapping) or name not in properties:
             return False
-        schema = properties[step]
+        schema = properties[name].get("items") if step != name else properties[name]
     return True

@@ -62,9 +62,9 @@ def interpretation(inputs: Inputs, ref: SourceRef) -> tuple[Interpretation | Non
 
     Where the present content cannot be used, the last good one gives.
     """
-    if (refusal := inputs.allowed(ref)) is not None:
+    if (refusal := _refusal(inputs, ref)) is not None:
         return None, refusal, True
-    current = inputs.hub.sources.get(ref)
+    current = inputs.hub.source(ref)
     if current is None:
         problem = dns_subdomain_problem(ref.name)
         why = f", and no Secret can have this name: it {problem}" if problem else ""
@@ -78,13 +78,18 @@ def interpretation(inputs: Inputs, ref: SourceRef) -> tuple[Interpretation | Non
     return (None if isinstance(usable, SourceFault) else usable), found.message, False
 
 
+def _refusal(inputs: Inputs, ref: SourceRef) -> str | None:
+    """Say why a Secret of that namespace may not be named; an inline source is in none."""
+    return None if ref.inline else inputs.allowed(ref)
+
+
 def source_state(inputs: Inputs, ref: SourceRef) -> SourceState:
     """Say what is known of one source."""
     found, fault, gone = interpretation(inputs, ref)
     reason = "SourceError" if fault else ""
     match found:
         case None:
-            refused = gone and inputs.allowed(ref) is not None
+            refused = gone and _refusal(inputs, ref) is not None
             kind = SourceKind.ABSENT if gone else SourceKind.UNKNOWN
             return SourceState(ref, kind, reason="SourceNotAllowed" if refused else "SourceError", message=fault)
         case StaticSource(entries=entries, bounds=bounds, provider=provider):
@@ -202,7 +207,7 @@ def _past_refs(inputs: Inputs, in_force: Mapping[PolicyName, object]) -> Iterabl
     for name in in_force:
         history = inputs.histories.get(name)
         if history is not None:
-            yield from (ref for ref in history.refs if ref in inputs.hub.sources)
+            yield from (ref for ref in history.refs if inputs.hub.source(ref) is not None)
 
 
 def _current_refs(hub: HubSnapshot, in_force: Mapping[PolicyName, tuple[Policy, Standing]]) -> frozenset[SourceRef]:
@@ -232,9 +237,9 @@ def _retained(
     given = {entry.registry for source in sources for entry in source.entries}
     fresh: dict[RegistryKey, Retained] = {}
     for ref in history.refs:
-        state = states.get(ref)
-        for entry in state.entries if state is not None else ():
-            fresh.setdefault(entry.registry, Retained(entry, state.expires_at if state is not None else None))
+        state = states.get(ref, SourceState(ref, SourceKind.ABSENT))
+        for entry in state.entries:
+            fresh.setdefault(entry.registry, Retained(entry, state.expires_at, issued_at=state.issued_at))
     return {
         key: fresh.get(key, Retained(Entry(key, old.content.encode()), old.expires_at, renewable=False))
         for key, old in sorted(history.delivered.items())

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
+from imps_multi.model.policy import source_title
 from imps_multi.model.status import CredentialView, ServiceStatus
 
 OK, WARNING, WRONG, UNREACHABLE, SKIPPED = "ok", "warning", "wrong", "unreachable", "skipped"
@@ -151,7 +152,7 @@ def _imps(subject: str, one: Examined, now: float) -> Check:
 
 
 def _source(credential: CredentialView) -> Check:
-    subject = f"source {credential.namespace}/{credential.name}"
+    subject = f"source {source_title(credential.namespace, credential.name)}"
     if credential.reason and credential.reason != "Waiting":
         return Check(subject, "usable", WRONG, f"{credential.reason}: {credential.message}")
     what = ", ".join(credential.registries) or credential.provider

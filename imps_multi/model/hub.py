@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from imps_multi.model.discreet import Discreet
+from imps_multi.model.ecr_fields import ECR_TYPE
 from imps_multi.model.names import PolicyName
 from imps_multi.model.policy import InvalidPolicy, Policy, SourceRef
 
@@ -74,6 +75,11 @@ class SourceSecret(Discreet, frozen=True):
         return f"SourceSecret({self.ref}, type={self.type!r}, keys={sorted(self.data)})"
 
 
+def inline_secret(ref: SourceRef) -> SourceSecret:
+    """Return the Secret that says the same as an inline source."""
+    return SourceSecret(ref, ECR_TYPE, {key: value.encode() for key, value in ref.inline})
+
+
 class UnusableSource(Struct, frozen=True):
     """A source Secret whose manifest cannot be decoded (base64, types). ``message`` never holds a value."""
 
@@ -103,3 +109,8 @@ class HubSnapshot(Struct, frozen=True):
     unsure: bool = False
     """Something that is in force was missing when last looked; a second look will tell whether it is gone."""
     sources: Mapping[SourceRef, SourceSecret | UnusableSource] = field(default_factory=dict)
+    """The Secrets; what stands in a policy itself is in its own reference."""
+
+    def source(self, ref: SourceRef) -> SourceSecret | UnusableSource | None:
+        """Return what a source holds, None where its Secret is not there."""
+        return inline_secret(ref) if ref.inline else self.sources.get(ref)

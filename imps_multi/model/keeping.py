@@ -28,7 +28,7 @@ from imps_multi.model.removing import fresh, marks_there
 from imps_multi.model.target_plan import Line, State, TargetPlan, Update, Wish
 from imps_multi.model.view import Candidate
 from imps_multi.model.wanted import Wanted
-from imps_multi.model.world import Resolved
+from imps_multi.model.world import Resolved, Retained
 
 
 class Content(Struct, frozen=True, gc=False):
@@ -112,7 +112,8 @@ def _content(desk: Desk, sight: Sight, holder: Candidate) -> Content:
         return Content(wanted)
     kept = desk.wanted(holder, sources, sight, keep=lost)
     if unresolved:
-        return _while_unknown(sight, sources, kept)
+        past = [holder.resolved.retained[key] for key in lost if key in holder.resolved.retained]
+        return _while_unknown(sight, (*sources, *past), kept)
     whole = None if losses(lost, kept.payload.registries) else kept
     if not holder.able:
         return Content(whole)
@@ -135,13 +136,11 @@ def _nothing_to_hold(
     return Content(kept if usable else None, trouble=trouble)
 
 
-def _while_unknown(sight: Sight, sources: tuple[SourceState, ...], kept: Wanted) -> Content:
+def _while_unknown(sight: Sight, known: tuple[SourceState | Retained, ...], kept: Wanted) -> Content:
     """Leave the data alone until what is known of it would fall under a quarter of its life, and can be renewed."""
     there = expiry_there(sight.seen)
     lives = [
-        source.expires_at - source.issued_at
-        for source in sources
-        if source.expires_at is not None and source.issued_at is not None
+        one.expires_at - one.issued_at for one in known if one.expires_at is not None and one.issued_at is not None
     ]
     if there is None or not lives:
         return Content(None)

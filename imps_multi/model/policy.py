@@ -27,14 +27,23 @@ class DeletionPolicy(enum.Enum):
 
 
 class SourceRef(Struct, frozen=True, order=True):
-    """A source Secret in the hub."""
+    """A source: a Secret in the hub; or ``inline``, in a policy itself, with its keys and values sorted.
+
+    An inline one has no namespace, and a name that follows from what it says.
+    """
 
     namespace: NamespaceName
     name: str
+    inline: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        """Return ``namespace/name``."""
-        return f"{self.namespace}/{self.name}"
+        """Return ``namespace/name``, or the name alone."""
+        return source_title(self.namespace, self.name)
+
+
+def source_title(namespace: str, name: str) -> str:
+    """Return what a source is called where people read it."""
+    return f"{namespace}/{name}" if namespace else name
 
 
 class TargetSecret(Struct, frozen=True):

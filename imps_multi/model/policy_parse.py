@@ -14,6 +14,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from imps_multi.model.fields import Fields, did_you_mean, join, near_field, shown
+from imps_multi.model.inline_source import ECR, inline_ecr
 from imps_multi.model.names import (
     APPROVE_ANNOTATION,
     DOMAIN,
@@ -190,19 +191,29 @@ def _sources(fields: Fields, registry: Mapping[str, object] | None) -> tuple[Sou
     path = "spec.registry.credentials"
     listed = fields.items(registry.get("credentials"), path)
     if not registry.get("credentials"):
-        fields.problem(path, "is required: name at least one source Secret, as {name: …, namespace: …}")
+        fields.problem(
+            path, "is required: name at least one source Secret, as {name: …, namespace: …}, or write {ecr: …}"
+        )
     refs = [_source(fields, item, at) for at, item in listed]
     return tuple(dict.fromkeys(ref for ref in refs if ref is not None))
 
 
 def _source(fields: Fields, value: object, path: str) -> SourceRef | None:
     content = fields.mapping(value, path)
-    _stray_fields(fields, content, path, ("name", "namespace"))
+    if content.get(ECR) is not None:
+        return _inline(fields, content, path)
+    _stray_fields(fields, content, path, ("name", "namespace", ECR))
     name = _required_name(fields, content.get("name"), f"{path}.name", problem_of=source_name_problem)
     namespace = _required_name(
         fields, content.get("namespace"), f"{path}.namespace", problem_of=dns_label_problem, meaning=_SOURCE_NAMESPACE
     )
     return SourceRef(NamespaceName(namespace), name) if name and namespace else None
+
+
+def _inline(fields: Fields, content: Mapping[str, object], path: str) -> SourceRef | None:
+    for name in content.keys() - {ECR}:
+        fields.problem(join(path, name), f"stands beside {ECR}; a source is a Secret or inline, so write two items")
+    return inline_ecr(fields, content[ECR], join(path, ECR))
 
 
 def _target_secret(fields: Fields, secret: Mapping[str, object] | None) -> TargetSecret:

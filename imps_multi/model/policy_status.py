@@ -12,6 +12,7 @@ from imps_multi.model.credential import SourceState
 from imps_multi.model.growth import Expansion
 from imps_multi.model.instant import format_instant, format_optional
 from imps_multi.model.names import ClusterName
+from imps_multi.model.policy import SourceRef
 from imps_multi.model.readiness import (
     Circumstances,
     Ready,
@@ -103,7 +104,7 @@ def _computed(resolved: Resolved, around: Circumstances, previous: PolicyStatus 
         validity_seconds=int(min(expiries) - around.now) if expiries else None,
         managed_namespaces=list(namespaces),
         managed_namespaces_total=len(namespaces),
-        source_secret_status={f"{one.ref.namespace}.{one.ref.name}": one.message or "OK" for one in resolved.sources},
+        source_secret_status={_imps_key(one.ref): one.message or "OK" for one in resolved.sources},
         observed_generation=policy.generation,
         conditions=_conditions(rows, policy.generation, around.now, previous),
         targets=counts,
@@ -160,6 +161,10 @@ def _cluster(report: ClusterReport, tally: PolicyTally) -> PolicyClusterStatus:
         next_attempt=format_optional(contact.next_attempt),
         last_contact=format_optional(contacted),
     )
+
+
+def _imps_key(ref: SourceRef) -> str:
+    return f"{ref.namespace}.{ref.name}" if ref.namespace else ref.name
 
 
 def _credential(source: SourceState) -> PolicyCredentialStatus:

@@ -30,6 +30,7 @@ class Retained(Struct, frozen=True):
     expires_at: float | None = None
     renewable: bool = True
     """Whether its source is still there; else it stays as it was delivered last, until it expires."""
+    issued_at: float | None = None
 
 
 class Resolved(Struct, frozen=True):

@@ -13,10 +13,11 @@ from msgspec import Struct
 
 from imps_multi.model.credential import Entry, Interpretation, MintSource, SourceFault, StaticSource
 from imps_multi.model.dockerconfig import DockerConfigError, basic_entry, merge, parse, parse_legacy
+from imps_multi.model.ecr_fields import ECR_TYPE
 from imps_multi.model.hub import SourceSecret
 from imps_multi.model.names import DOCKERCONFIGJSON_KEY, DOCKERCONFIGJSON_TYPE, REGISTRY_ANNOTATION
 from imps_multi.ports import Interpreter
-from imps_multi.registries.ecr_source import ECR_TYPE, ecr_source, is_ecr
+from imps_multi.registries.ecr_source import ecr_source, is_ecr
 from imps_multi.registries.rules import AmbientRule
 from imps_multi.registries.source_fields import UnusableSecretError, bounds, items
 

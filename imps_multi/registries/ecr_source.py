@@ -15,10 +15,12 @@ import msgspec
 
 from imps_multi.model.credential import MintIdentity, MintSource
 from imps_multi.model.dockerconfig import DockerConfigError, registry_key
+from imps_multi.model.ecr_fields import ACCOUNT_DIGITS, ECR_TYPE, LONGEST_CHAIN, ROLE, SHAPES
 from imps_multi.model.fields import did_you_mean
 from imps_multi.model.hub import SourceSecret
 from imps_multi.model.matching import glob_match
-from imps_multi.model.names import NamespaceName, RegistryKey
+from imps_multi.model.names import RegistryKey
+from imps_multi.model.policy import SourceRef
 from imps_multi.registries.aws_hosts import ENDPOINTS, PUBLIC_REGION, Endpoint, public_hosts, registry_host
 from imps_multi.registries.rules import AmbientRule
 from imps_multi.registries.source_fields import UnusableSecretError, bounds, items, matching, required, text
@@ -26,10 +28,8 @@ from imps_multi.registries.source_fields import UnusableSecretError, bounds, ite
 PROVIDER: Final = "ecr"
 DOCUMENTED_LIFE: Final = 12 * 3600.0
 """How long an ECR token lives by AWS's documentation, in seconds."""
-ACCOUNT_DIGITS: Final = 12
 MISTYPED: Final = 0.7
 """A key that is so like a known one (0 to 1) must be meant for it: to ignore it might use the wrong identity."""
-ECR_TYPE: Final = "banzaicloud.io/aws-ecr-login-config"
 
 _KEYS: Final = frozenset(
     {
@@ -68,21 +68,8 @@ _REQUEST: Final = (
     "ecrEndpointURL",
     "stsEndpointURL",
 )
-_ROLE: Final = r"arn:[a-z-]+:iam::[0-9]+:role/[!-~]+"
-LONGEST_CHAIN: Final = 5
-"""How many roles a chain may have: each is a call, and a mint has a time limit."""
-_SHAPES: Final = {
-    "region": (r"[a-z0-9]+(-[a-z0-9]+)+", "an AWS region such as eu-west-1"),
-    "accessKeyID": (r"[!-~]+", "an access key ID: it holds white space or other signs"),
-    "secretKey": (r"[!-~]+", "a secret access key: it holds white space or other signs"),
-    "sessionToken": (r"[!-~]+", "a session token: it holds white space or other signs"),
-    "roleArn": (_ROLE, "a role's ARN such as arn:aws:iam::123456789012:role/pull"),
-    "externalID": (r"[\w+=,.@:/-]{2,1224}", "an external ID: 2 to 1224 letters, digits and +=,.@:/-"),
-    "sessionName": (r"[\w+=,.@-]{2,64}", "a session name: 2 to 64 letters, digits and +=,.@-"),
-    "profile": (r"[\w+=,.@:/-]{1,128}", "a profile's name: 1 to 128 letters, digits and +=,.@:/-"),
-    "endpoint": ("|".join(filter(None, ENDPOINTS)), "fips, dualstack or fips-dualstack"),
-    "public": ("true|false", "true or false"),
-}
+_INLINE: Final = {"roleArn": "roleARN"}
+"""What an inline source calls a key otherwise."""
 
 
 def is_ecr(secret: SourceSecret) -> bool:
@@ -108,7 +95,7 @@ def ecr_source(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[s
     endpoint = ENDPOINTS[request.get("endpoint", "")]
     if public:
         _publicly(request, endpoint)
-    _may_borrow(secret.ref.namespace, request, ambient)
+    _may_borrow(secret.ref, request, ambient)
     for key in ("ecrEndpointURL", "stsEndpointURL"):
         if key in request:
             _endpoint_allowed(key, request[key], endpoints)
@@ -148,13 +135,13 @@ def _shaped(data: Mapping[str, bytes], key: str) -> str:
     value = text(data, key)
     if key == "roleChain":
         return ",".join(_chain(value))
-    return matching(key, value, *_SHAPES[key]) if value and key in _SHAPES else value
+    return matching(key, value, *SHAPES[key]) if value and key in SHAPES else value
 
 
 def _chain(value: str) -> tuple[str, ...]:
     roles = items(value)
     for role in roles:
-        matching("roleChain", role, _ROLE, "a comma list of roles' ARNs")
+        matching("roleChain", role, ROLE.pattern, "a comma list of roles' ARNs")
     if len(roles) > LONGEST_CHAIN:
         raise UnusableSecretError(f"key roleChain holds more than {LONGEST_CHAIN} roles")
     return roles
@@ -181,17 +168,22 @@ def _whole(data: Mapping[str, bytes], request: Mapping[str, str]) -> None:
         raise UnusableSecretError("key profile is there together with accessKeyID; only one of them can sign")
 
 
-def _may_borrow(namespace: NamespaceName, request: Mapping[str, str], ambient: AmbientRule) -> None:
-    """See that the Secret may use what is the process's own: its identity, its profiles, its ways to other accounts."""
+def _may_borrow(ref: SourceRef, request: Mapping[str, str], ambient: AmbientRule) -> None:
+    """See that a source may use what is the process's own: its identity, its profiles, its ways to other accounts.
+
+    An inline one may: policies are of the hub's own administrators. Which roles is asked of it as of any other.
+    """
     why = _borrowed(request)
     if not why:
         return
-    if not ambient.everybody and not any(glob_match(glob, namespace) for glob in ambient.namespaces):
+    here = ambient.everybody or bool(ref.inline)
+    if not here and not any(glob_match(glob, ref.namespace) for glob in ambient.namespaces):
         raise UnusableSecretError(f"{why}, or add the namespace to sources.ambientIdentity.namespaces")
     for key, role in roles(request):
         if not any(glob_match(glob, role) for glob in ambient.role_arns):
+            named = _INLINE.get(key, key) if ref.inline else key
             raise UnusableSecretError(
-                f"key {key} names a role that the process's own identity may not take on; "
+                f"key {named} names a role that the process's own identity may not take on; "
                 "add it to sources.ambientIdentity.roleARNs"
             )
 

@@ -132,6 +132,41 @@ def test_a_source_that_is_not_given_is_a_warning_with_the_nearest_name(place: Pa
     ]
 
 
+INLINE = "{ecr: {region: eu-west-1, accountID: '123456789012', roleARN: 'arn:aws:iam::123456789012:role/pull'}}"
+
+
+def test_an_inline_source_needs_no_secret_and_may_use_the_process_s_own_identity(place: Path) -> None:
+    change(place / "hub" / "policy.yaml", "{name: dockerhub, namespace: registry-access}", INLINE)
+    (place / "config.yaml").write_text(CONFIG + "sources: {namespaces: [other], ambientIdentity: {namespaces: []}}\n")
+    assert lines("config.yaml", code=0) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("region: eu-west-1", "regoin: eu-west-1", "credentials[0].ecr.regoin: unknown field (did you mean region?)"),
+        (
+            "roleARN: 'arn",
+            "secretKey: 'x', roleARN: 'arn",
+            "credentials[0].ecr.secretKey: is secret: put it in a source",
+        ),
+        (
+            "/pull'",
+            "/pull', ecrEndpointURL: 'https://x'",
+            "credentials[0].ecr.ecrEndpointURL: key ecrEndpointURL names",
+        ),
+        (":role/pull", ":role/admin", "credentials[0].ecr.roleARN: key roleARN names a role that the process's own"),
+    ],
+)
+def test_a_wrong_inline_source_says_where_and_what_to_do(place: Path, before: str, after: str, said: str) -> None:
+    change(
+        place / "hub" / "policy.yaml", "{name: dockerhub, namespace: registry-access}", INLINE.replace(before, after)
+    )
+    (place / "config.yaml").write_text(CONFIG + "sources: {ambientIdentity: {roleARNs: ['*:role/pull']}}\n")
+    found = lines("config.yaml")
+    assert [line for line in found if "/hub/policy.yaml:7:" in line and said in line], found
+
+
 def test_an_object_that_stands_twice_is_an_error_that_names_both_places(place: Path) -> None:
     (place / "hub" / "again.yaml").write_text(POLICY)
     (line,) = lines("hub")

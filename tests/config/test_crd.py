@@ -43,7 +43,7 @@ def schema() -> dict[str, Any]:
 
 def policy(name: str, **spec: Any) -> dict[str, Any]:
     target = {"secret": {"name": "registry-pull"}, **spec.pop("target", {})}
-    credentials = [{"name": "ecr", "namespace": "registry-access"}]
+    credentials = spec.pop("credentials", [{"name": "ecr", "namespace": "registry-access"}])
     return {
         "apiVersion": "images.banzaicloud.io/v1alpha1",
         "kind": "ImagePullSecret",
@@ -129,8 +129,31 @@ def admin(real_cluster: RealCluster) -> Iterator[Client]:
     client.close()
 
 
+ROLE = "arn:aws:iam::210987654321:role/pull"
+PLAIN = {"region": "eu-west-1", "accountID": "123456789012"}
 EVERYTHING = policy(
     "everything",
+    credentials=[
+        {"name": "ecr", "namespace": "registry-access"},
+        {
+            "ecr": {
+                "region": "eu-west-1",
+                "accountID": "123456789012",
+                "accountIDs": ["111111111111"],
+                "registryHosts": ["*.dkr.ecr.eu-west-1.amazonaws.com"],
+                "roleARN": ROLE,
+                "roleChain": [ROLE],
+                "externalID": "tenant:7",
+                "sessionName": "team-a",
+                "profile": "pull",
+                "endpoint": "fips",
+                "public": False,
+                "ecrEndpointURL": "https://vpce-1.amazonaws.com",
+                "stsEndpointURL": "https://vpce-2.amazonaws.com",
+            }
+        },
+        {"ecr": {"public": True}},
+    ],
     target={
         "clusters": {
             "names": ["prod-*"],
@@ -196,7 +219,33 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
         "In and NotIn need values",
     ),
     ({"target": {"secret": {}}}, "spec.target.secret.name"),
+    *(
+        ({"credentials": [{"ecr": ecr}]}, message)
+        for ecr, message in (
+            ({}, "region and accountID are required"),
+            ({"region": "eu-west-1", "public": False}, "region and accountID are required"),
+            ({**PLAIN, "secretKey": "MARK"}, "put them in a source Secret"),
+            ({**PLAIN, "accountID": 123456789012}, "accountID.* must be of type string"),
+            ({**PLAIN, "accountIDs": ["1234"]}, r"accountIDs\[0\].* should match"),
+            ({**PLAIN, "region": "EU West"}, "region.* should match"),
+            ({**PLAIN, "roleARN": "pull"}, "roleARN.* should match"),
+            ({**PLAIN, "roleChain": [f"{ROLE},{ROLE}"]}, r"roleChain\[0\].* should match"),
+            ({**PLAIN, "roleChain": [f"{ROLE}{n}" for n in range(6)]}, "must have at most 5 items"),
+            ({**PLAIN, "endpoint": "FIPS"}, 'endpoint: Unsupported value: "FIPS"'),
+        )
+    ),
+    ({"credentials": [{"name": "ecr"}]}, "must validate one and only one schema"),
+    ({"credentials": [{"name": "a", "namespace": "b", "ecr": PLAIN}]}, "must validate one and only one schema"),
 )
+
+
+@pytest.mark.real
+def test_a_mistyped_field_of_an_inline_source_reaches_the_parser(admin: Client) -> None:
+    """An API server that dropped it would let the process's own identity ask without the role."""
+    content = policy("typo", credentials=[{"ecr": {**PLAIN, "roleArn": ROLE}}])
+    stored = parse_policy(admin.post(COLLECTION, content), generation=1)
+    assert isinstance(stored, InvalidPolicy)
+    assert "did you mean roleARN?" in stored.problems[0].message
 
 
 @pytest.mark.real
