@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import Struct, structs
 
 from imps_multi.model.adoption import traced
+from imps_multi.model.backlog import Backlog
 from imps_multi.model.brake import Wishes
 from imps_multi.model.claiming import EXPANSION_HELD
 from imps_multi.model.contest import Contests
@@ -42,11 +43,6 @@ from imps_multi.model.writing import after_create, after_update
 AT_ONCE = 500
 """So many namespaces are looked at in one go, which takes some milliseconds."""
 
-PLAN_SECONDS = 5.0
-"""So long a plan outlives the look that made it, if nothing but time has changed."""
-PLANS_KEPT = 512
-"""So many of them at once: the last of ten thousand would be too old by its turn."""
-
 
 class Due(Struct, frozen=True, gc=False):
     """A namespace that needs a worker: now, or ``at`` a wall-clock time. ``urgent``: missing, or edited by somebody."""
@@ -54,13 +50,6 @@ class Due(Struct, frozen=True, gc=False):
     namespace: NamespaceName
     urgent: bool = False
     at: float | None = None
-
-
-class Planned(Struct, frozen=True):
-    """The plans of a namespace that have a write, as of a moment."""
-
-    at: float
-    plans: list[TargetPlan]
 
 
 class Book:
@@ -76,12 +65,9 @@ class Book:
         """Names that may not be read here, with what was refused."""
         self.unlooked: dict[NamespaceName, None] = {}
         """Namespaces that a long list touched, until they are looked at."""
-        self.writing: set[NamespaceName] = set()
-        """Namespaces in which a write is due."""
         self.looks = 0
         """A number that grows with every namespace that is planned."""
-        self._planned: dict[NamespaceName, Planned] = {}
-        """What the last look planned there, until a worker has it or anything changes that it hangs on."""
+        self._backlog = Backlog()
         self._cache = cache
         self._past = Recollection()
         self._wishing = Wishing()
@@ -103,9 +89,9 @@ class Book:
         where = (event.namespace, event.name) if isinstance(event, (SecretSeen, SecretGone)) else None
         was_in_sync = where is not None and self._in_sync(where)
         if isinstance(event, SecretsReplaced):
-            self._planned.clear()  # it may be on a version that is no more, though nothing else differs
+            self._backlog.outdate()  # it may be on a version that is no more, though nothing else differs
         elif where is not None:
-            self._planned.pop(where[0], None)
+            self._backlog.outdate(where[0])
         before = known_of(self.observed, event)
         touched = self.observed.apply(event)
         if isinstance(event, SecretsReplaced):
@@ -123,7 +109,7 @@ class Book:
     def adopt(self, view: View) -> set[NamespaceName]:
         """Take in a new view; return the namespaces to look at again."""
         before, self.view = self.view, view
-        self._planned.clear()
+        self._backlog.outdate()
         self._renew()
         shift = self.pods.ask(view.pod_rules)
         if before.hubs != view.hubs:
@@ -151,7 +137,7 @@ class Book:
         before = self.gate
         self.gate = structs.replace(before, released=released, held=held, admitted=admitted)
         if self.gate != before:
-            self._planned.clear()
+            self._backlog.outdate()
         self._renew()
         changed = (released ^ before.released) | (held ^ before.held)
         touched = {wish.namespace for wish in changed if wish.cluster == self.cluster}
@@ -169,6 +155,11 @@ class Book:
         self.gate = structs.replace(self.gate, whole_picture=whole_picture)
         self._renew()
         return {namespace for namespace, _ in self._wishing.wheres()}
+
+    @property
+    def writing(self) -> set[NamespaceName]:
+        """The namespaces in which a write is due."""
+        return self._backlog.namespaces
 
     @property
     def picture_is_whole(self) -> bool:
@@ -228,24 +219,12 @@ class Book:
         wakes = [plan.wake_at for plan in plans if plan.wake_at is not None]
         wakes += self._ends_of_contests(plans, now)
         if not writes:
-            self._settle(namespace)
+            self._backlog.settle(namespace)
             return [Due(namespace, at=min(wakes))] if wakes else []
-        self.writing.add(namespace)
-        self._planned.pop(namespace, None)
-        hangs_on_the_brake = any(plan.wish for plan in writes)
-        if not hangs_on_the_brake and len(self._planned) < PLANS_KEPT:
-            self._planned[namespace] = Planned(now, writes)
+        self._backlog.add(namespace, writes, now=now)
         rushed = urgent or any(isinstance(plan.write, (Create, Delete)) for plan in writes)
         delay = min(self._contests.delay((plan.namespace, plan.name), now) for plan in writes)
         return [Due(namespace, urgent=rushed, at=now + delay if delay else None)]
-
-    def _settle(self, namespace: NamespaceName) -> None:
-        """Nothing is due there; what held all of a fan-out is given back at its end, since it does not shrink."""
-        self.writing.discard(namespace)
-        self._planned.pop(namespace, None)
-        if not self.writing:
-            self.writing.clear()
-            self._planned.clear()
 
     def plans(self, namespace: NamespaceName, now: float) -> list[TargetPlan]:
         """Plan every watched name in a namespace, and record how each stands."""
@@ -255,10 +234,8 @@ class Book:
 
     def writes(self, namespace: NamespaceName, *, now: float) -> list[TargetPlan]:
         """Return the plans of a namespace that have a write, as of now; what is contested waits."""
-        planned = self._planned.pop(namespace, None)
-        if planned is not None and planned.at <= now <= planned.at + PLAN_SECONDS:
-            plans = planned.plans
-        else:
+        plans = self._backlog.take(namespace, now=now)
+        if plans is None:
             plans = [plan for plan in self.plans(namespace, now) if plan.write is not None]
         return [plan for plan in plans if not self._contests.delay((plan.namespace, plan.name), now)]
 
@@ -372,7 +349,7 @@ class Book:
         """Set the watched names; return those that are not watched any more."""
         dropped = self.names - names
         self.names = names
-        self._planned.clear()
+        self._backlog.outdate()
         for name in dropped:
             self.observed.forget(name)
             self.forbidden.pop(name, None)
@@ -392,7 +369,7 @@ class Book:
         """Look at what a list touched; of a long one the actor looks at a few at a time."""
         namespaces = list(touched)
         if len(namespaces) > AT_ONCE:
-            self._planned.clear()
+            self._backlog.outdate()
             self.unlooked.update(dict.fromkeys(namespaces))
             return []
         return [due for namespace in namespaces for due in self.look(namespace, now=now)]

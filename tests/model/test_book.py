@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from imps_multi.model.book import PLAN_SECONDS, PLANS_KEPT, Book, Due
+from imps_multi.model.backlog import PLAN_SECONDS, PLANS_KEPT
+from imps_multi.model.book import Book, Due
 from imps_multi.model.contest import CONTESTED_AFTER
 from imps_multi.model.failures import Failure
 from imps_multi.model.names import NamespaceName, PolicyName, SecretName, Uid
@@ -136,15 +137,15 @@ def test_only_so_many_plans_are_kept() -> None:
     for space in spaces:
         book.look(NamespaceName(space), now=NOW)
     assert len(book.writing) == PLANS_KEPT + 10
-    assert len(book._planned) == PLANS_KEPT
+    assert book._backlog.kept == PLANS_KEPT
     assert all(book.writes(NamespaceName(space), now=NOW) for space in spaces)
 
 
 def test_no_older_plan_stands_where_a_newer_one_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     book = listed(resolved())
-    monkeypatch.setattr("imps_multi.model.book.PLANS_KEPT", 0)
+    monkeypatch.setattr("imps_multi.model.backlog.PLANS_KEPT", 0)
     book.look(A, now=NOW)
-    assert book._planned == {}
+    assert book._backlog.kept == 0
 
 
 def test_a_plan_that_waited_for_long_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -560,4 +561,4 @@ def test_what_a_fan_out_needed_is_given_back_at_its_end() -> None:
         book.written(plan, Uid(f"u-{number}"), 100 + number, now=NOW)
     assert book.writing == set()
     assert sys.getsizeof(book.writing) < full / 10
-    assert sys.getsizeof(book._planned) < 100
+    assert sys.getsizeof(book._backlog._planned) < 100
