@@ -73,11 +73,6 @@ class Access:
 
     # -- switches --------------------------------------------------------------------------------------------------
 
-    def add_token(self, token: str, user: str) -> None:
-        """Take a token from now on; from the first one on, requests without a token are anonymous."""
-        self._users[token] = user
-        self._open = False
-
     def refuse(self, *tokens: str) -> None:
         """Answer 401 to these tokens, or to everybody when none is named."""
         self._refused.update(tokens or {"*"})
