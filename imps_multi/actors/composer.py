@@ -5,7 +5,7 @@ Reads the hub's snapshot and the keepers' states; feeds every cluster.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import anyio
@@ -212,15 +212,25 @@ def identity_keys(policy: Policy, hub: HubSnapshot, interpret: Interpreter) -> l
 
 
 async def handle_syncs(inputs: Inputs, keepers: Keepers, memory: Memory) -> None:
-    """Force a fresh mint for every policy whose sync annotation is new, once."""
+    """Force a fresh mint for every policy whose sync annotation is new, once; one for all that ask at the same time."""
+    asking = {name: policy for name, policy in _in_force(inputs) if _is_new(policy, memory.histories.get(name))}
+    wanted = {name: policy for name, policy in asking.items() if policy.sync_request}
+    for name, policy in wanted.items():
+        log.info("Sync was asked for", policy=name, request=policy.sync_request)
+    keys = {key for policy in wanted.values() for key in identity_keys(policy, inputs.hub, inputs.interpret)}
+    keepers.force(sorted(keys))
+    for name, policy in asking.items():
+        await memory.note(name, structs.replace(memory.histories[name], handled_sync=policy.sync_request))
+
+
+def _in_force(inputs: Inputs) -> Iterator[tuple[PolicyName, Policy]]:
     for name, record in inputs.hub.policies.items():
-        policy, history = record.in_force, memory.histories.get(name)
-        if policy is None or history is None or policy.sync_request == history.handled_sync:
-            continue
-        if policy.sync_request:
-            log.info("Sync was asked for", policy=name, request=policy.sync_request)
-            keepers.force(identity_keys(policy, inputs.hub, inputs.interpret))
-        await memory.note(name, structs.replace(history, handled_sync=policy.sync_request))
+        if record.in_force is not None:
+            yield name, record.in_force
+
+
+def _is_new(policy: Policy, history: History | None) -> bool:
+    return history is not None and policy.sync_request != history.handled_sync
 
 
 _PREFIX = "history:"

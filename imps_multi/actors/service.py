@@ -20,7 +20,7 @@ from imps_multi.actors.publisher import Publisher
 from imps_multi.actors.quarantine import Quarantine
 from imps_multi.actors.reporter import Reporter
 from imps_multi.actors.setting import Setting
-from imps_multi.actors.token_keeper import Mint, load
+from imps_multi.actors.token_keeper import Mint, line, load
 from imps_multi.model.decommission import is_cleared
 from imps_multi.model.fleet import Safety
 from imps_multi.model.hub import HubSnapshot
@@ -171,6 +171,7 @@ class Service:
             signals=ports.signals,
             clock=ports.clock,
             rand=ports.rand,
+            line=line(),
             enabled=not ports.observe,
             supposing=ports.observe and ports.supposing,
         )

@@ -1,7 +1,8 @@
 """A token keeper: one identity at one endpoint, its token minted in time and never lost.
 
 Owns one stored token; publishes a ``KeeperState``. Starts from the stored token, so that a restart mints nothing while
-more than half of the life is left. No lock is held across the call; a failing or hanging endpoint costs its own keeper.
+more than half of the life is left. When to ask is ``model.upkeep``'s to say. No lock is held across the call; a failing
+or hanging endpoint costs its own keeper.
 """
 
 from collections.abc import Callable
@@ -11,17 +12,32 @@ import anyio
 import structlog
 from msgspec import json, structs
 
+from imps_multi.model import upkeep as upkeeps
 from imps_multi.model.compose import KeeperState
 from imps_multi.model.credential import MintedToken, MintIdentity
 from imps_multi.model.instant import format_optional
-from imps_multi.model.refresh import RECHECK, Refused, accept, fresh_enough, needs_refresh, next_refresh, retry_delay
-from imps_multi.ports import Clock, PortError, Provider, Section, Signals, StateStore
+from imps_multi.model.refresh import Refused, accept
+from imps_multi.model.upkeep import Moment, Upkeep
+from imps_multi.ports import Clock, PortError, Provider, Section, Signals, StateStore, Throttled
 from imps_multi.runtime.backoff import Rand
-from imps_multi.runtime.latest import Latest
+from imps_multi.runtime.latest import Latest, Reader
+from imps_multi.runtime.monotonic import current_time
+from imps_multi.runtime.token_bucket import RateLimiter, TokenBucket
 
 MINT_SECONDS = 60.0
+STARTS_PER_SECOND = 50.0
+STARTS_AT_ONCE = 100.0
 
 log = structlog.get_logger()
+
+
+def line() -> RateLimiter:
+    """Return where keepers line up for what may fall due for all of them at once: at a start, or when it is forced.
+
+    It is left as soon as the registry is asked, so that one which hangs holds up nobody. Refreshes never stand in it:
+    they are spread by their jitter, and must not come late.
+    """
+    return RateLimiter(TokenBucket(rate=STARTS_PER_SECOND, burst=STARTS_AT_ONCE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +50,13 @@ class Mint:
     signals: Signals
     clock: Clock
     rand: Rand
+    line: RateLimiter
     enabled: bool = True
     supposing: bool = False
+
+    def now(self) -> Moment:
+        """Return this moment."""
+        return Moment(self.clock(), current_time())
 
 
 async def keep_token(
@@ -46,58 +67,82 @@ async def keep_token(
     state: Latest[KeeperState],
     forced: Latest[int],
 ) -> None:
-    """Keep one token for ever; each number set on ``forced`` mints once, whatever the token's age."""
+    """Keep one token for ever; a number set on ``forced`` mints once, whatever the token's age."""
     force = forced.reader()
     if force.fresh:
         force.take()
-    current = state.get(KeeperState())
-    if current.token is None and stored is not None:
-        current = _adopt(stored, mint)
-        if not (mint.enabled and _over(stored, mint)):  # of one that is over, a new one is waited for
-            state.set(current)
-    failures = 0
+    upkeep = _begin(stored, state, mint)
+    if not mint.enabled:
+        await _rest(identity, mint, upkeep, state)
     while True:
-        asked = force.fresh
-        if asked:
-            force.take()
-        if mint.enabled and (asked or failures or _due(current, mint)):
-            current = await renew(identity, mint, current)
-            failures = failures + 1 if current.failure else 0
-            state.set(current)
-        elif mint.supposing and not current.supposed and _due(current, mint):
-            current = _supposed(identity, mint)
-            state.set(current)
-        elif not current.tried:
-            current = structs.replace(current, tried=True, failure="" if current.token else "nothing is minted now")
-            state.set(current)
-        with anyio.move_on_after(_pause(current, failures, mint)):
+        upkeep = await turn(identity, mint, upkeep, state, force)
+        with anyio.move_on_after(upkeeps.pause(upkeep, mint.now(), mint.rand())):
             await forced.wait_newer(force.seen)
 
 
-async def renew(identity: MintIdentity, mint: Mint, current: KeeperState) -> KeeperState:
-    """Ask once; return what there is afterwards. The token is stored before it is published."""
+def _begin(stored: MintedToken | None, state: Latest[KeeperState], mint: Mint) -> Upkeep:
+    """Start from what this process had, else from what an earlier one stored."""
+    now, had = mint.now(), state.get(None)
+    if had is not None:
+        return upkeeps.resumed(had, now, mint.rand())
+    if stored is None:
+        return Upkeep()
+    upkeep = upkeeps.adopted(stored, now, mint.rand())
+    if not (mint.enabled and upkeeps.is_over(stored, now)):  # of one that is over, a new one is waited for
+        state.set(upkeeps.shown(upkeep))
+    return upkeep
+
+
+async def turn(
+    identity: MintIdentity, mint: Mint, upkeep: Upkeep, state: Latest[KeeperState], force: Reader[int]
+) -> Upkeep:
+    """Do what is due now; return how things stand then."""
+    asked = force.fresh
+    if asked or upkeeps.wants(upkeep, mint.now()):
+        if asked or not upkeep.tried:
+            await mint.line.take()
+        if force.fresh:  # all who asked until now are served by this one
+            force.take()
+        upkeep = await renew(identity, mint, upkeep)
+        state.set(upkeeps.shown(upkeep))
+    elif not upkeep.stored:
+        upkeep = await _store(identity, mint, upkeep)
+    return upkeep
+
+
+async def renew(identity: MintIdentity, mint: Mint, upkeep: Upkeep) -> Upkeep:
+    """Ask once; return how things stand then. A token is stored before anybody sees it."""
+    began = mint.now()
     try:
         with anyio.fail_after(MINT_SECONDS):
             answer = await mint.provider(identity.provider).mint(identity)
-        now = mint.clock()
-        token = accept(answer, now, mint.documented_life(identity.provider))
-    except (PortError, TimeoutError) as failure:
-        message = str(failure) or f"no answer within {MINT_SECONDS:.0f} s"
-        return _failing(identity, mint, current, message)
+    except TimeoutError:
+        return _failed(identity, mint, upkeep, f"no answer within {MINT_SECONDS:.0f} s")
+    except PortError as failure:
+        rest = failure.retry_after if isinstance(failure, Throttled) else 0.0
+        return _failed(identity, mint, upkeep, str(failure), rest)
+    if upkeeps.clock_moved(began, mint.now()):
+        return _failed(identity, mint, upkeep, "the clock was set while the token was asked for")
+    token = accept(answer, mint.clock(), mint.documented_life(identity.provider))
     if isinstance(token, Refused):
-        return _failing(identity, mint, current, token.message)
+        return _failed(identity, mint, upkeep, token.message)
+    after = upkeeps.minted(upkeep, token, mint.now(), mint.rand())
     mint.signals.refreshed(identity.provider, ok=True)
     ends = format_optional(token.expires_at)
     log.info("Credential was minted", provider=identity.provider, identity=identity.key, expires_at=ends)
-    await _store(identity, mint, token)
-    return KeeperState(token=token, next_refresh=_next(token, 2 * mint.rand() - 1), tried=True)
+    return after if after.stored else await _store(identity, mint, after)
 
 
-def _supposed(identity: MintIdentity, mint: Mint) -> KeeperState:
-    """Return what stands for a token that a run would mint now; nothing is written or stored in a plan."""
-    now = mint.clock()
-    token = MintedToken("AWS", "would be minted", now, now + mint.documented_life(identity.provider))
-    return KeeperState(token=token, next_refresh=None, tried=True, supposed=True)
+async def _rest(identity: MintIdentity, mint: Mint, upkeep: Upkeep, state: Latest[KeeperState]) -> None:
+    """Ask nobody for ever: what is stored is what there is, or, in a plan, what a run would mint."""
+    now = mint.now()
+    if mint.supposing and upkeeps.wants(upkeep, now):
+        token = MintedToken("AWS", "would be minted", now.wall, now.wall + mint.documented_life(identity.provider))
+        state.set(KeeperState(token=token, tried=True, supposed=True))
+    else:
+        why = "" if upkeep.token else "nothing is minted now"
+        state.set(structs.replace(upkeeps.shown(upkeep), tried=True, failure=why))
+    await anyio.sleep_forever()
 
 
 def load(items: dict[str, bytes]) -> dict[str, MintedToken]:
@@ -111,46 +156,17 @@ def load(items: dict[str, bytes]) -> dict[str, MintedToken]:
     return tokens
 
 
-def _adopt(stored: MintedToken, mint: Mint) -> KeeperState:
-    """Start from a token of an earlier process."""
-    refresh = _next(stored, mint.rand()) if fresh_enough(stored, mint.clock()) else mint.clock()
-    return KeeperState(token=stored, next_refresh=refresh, tried=True)
-
-
-def _over(token: MintedToken, mint: Mint) -> bool:
-    return token.expires_at is not None and token.expires_at <= mint.clock()
-
-
-def _due(current: KeeperState, mint: Mint) -> bool:
-    token, due = current.token, current.next_refresh
-    return token is None or due is None or needs_refresh(mint.clock(), due=due, issued_at=token.issued_at)
-
-
-def _next(token: MintedToken, jitter: float) -> float | None:
-    return None if token.expires_at is None else next_refresh(token.issued_at, token.expires_at, jitter)
-
-
-def _pause(current: KeeperState, failures: int, mint: Mint) -> float:
-    now = mint.clock()
-    if not mint.enabled:
-        return RECHECK
-    if failures:
-        token = current.token
-        remaining = None if token is None or token.expires_at is None else token.expires_at - now
-        return retry_delay(failures, remaining, 2 * mint.rand() - 1)
-    if current.next_refresh is None:
-        return RECHECK
-    return min(RECHECK, max(0.0, current.next_refresh - now))
-
-
-def _failing(identity: MintIdentity, mint: Mint, current: KeeperState, message: str) -> KeeperState:
+def _failed(identity: MintIdentity, mint: Mint, upkeep: Upkeep, message: str, rest: float = 0.0) -> Upkeep:
     mint.signals.refreshed(identity.provider, ok=False)
     log.warning("Credential could not be minted", provider=identity.provider, identity=identity.key, message=message)
-    return structs.replace(current, failure=message, tried=True)
+    return upkeeps.failed(upkeep, message or "it failed without a word", mint.now(), mint.rand(), rest)
 
 
-async def _store(identity: MintIdentity, mint: Mint, token: MintedToken) -> None:
+async def _store(identity: MintIdentity, mint: Mint, upkeep: Upkeep) -> Upkeep:
+    """Try to store the token. Where that fails it is used all the same, and stored when the store works again."""
     try:
-        await mint.store.save(Section.TOKENS, identity.key, json.encode(token))
+        await mint.store.save(Section.TOKENS, identity.key, json.encode(upkeep.token))
     except PortError as failure:
         log.warning("Token could not be stored", identity=identity.key, message=str(failure))
+        return upkeep
+    return structs.replace(upkeep, stored=True)

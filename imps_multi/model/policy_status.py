@@ -101,7 +101,7 @@ def _computed(resolved: Resolved, around: Circumstances, previous: PolicyStatus 
         status="Failed" if ready.status == "False" else "Ready",
         reason=ready.message,
         last_successful_reconciliation=_last_success(ready, around, previous),
-        validity_seconds=int(min(expiries) - around.now) if expiries else None,
+        validity_seconds=max(0, int(min(expiries) - around.now)) if expiries else None,
         managed_namespaces=list(namespaces),
         managed_namespaces_total=len(namespaces),
         source_secret_status={_imps_key(one.ref): one.message or "OK" for one in resolved.sources},

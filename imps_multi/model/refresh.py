@@ -19,6 +19,7 @@ MAX_TOKEN_BYTES: Final = 64 << 10
 _JITTER: Final = 0.1
 _SHORTEST: Final = 5.0
 _LONGEST_RETRY: Final = 300.0
+_SAME_END: Final = 2.0
 _CLOCK_SLACK: Final = 60.0
 """How far a token may lie in the future before the clock must have been set back."""
 
@@ -55,17 +56,35 @@ def fresh_enough(token: MintedToken, now: float) -> bool:
     return token.issued_at - _CLOCK_SLACK <= now and token.expires_at - now > life / 2 > 0
 
 
-def retry_delay(failures: int, remaining: float | None, jitter: float) -> float:
+def next_look(token: MintedToken, now: float, jitter: float) -> float:
+    """Return in how many seconds to ask again after a token was handed out: at half of what is left of it."""
+    return next_refresh(now, now if token.expires_at is None else token.expires_at, jitter) - now
+
+
+def same_token(before: MintedToken, after: MintedToken) -> bool:
+    """Say whether a registry that caches handed out once more what is in force, to the same end.
+
+    An end that is reckoned from the moment of the answer wanders by a second.
+    """
+    if (before.username, before.password, before.endpoint) != (after.username, after.password, after.endpoint):
+        return False
+    if before.expires_at is None or after.expires_at is None:
+        return before.expires_at == after.expires_at
+    return abs(after.expires_at - before.expires_at) <= _SAME_END
+
+
+def retry_delay(failures: int, remaining: float | None, jitter: float, *, asked: float = 0.0) -> float:
     """Return how long to wait after failure number ``failures`` (from 1): a second, doubling, up to a fifth shorter.
 
     Capped at five minutes and at a quarter of what is left of the token in use (``remaining`` seconds, None without
     one), but never capped under five seconds. Past its end the cap grows again at the same pace: what has just been
-    lost is looked after closely, a registry that stays away is not pestered.
+    lost is looked after closely, a registry that stays away is not pestered. ``asked`` are the seconds that the
+    registry wants to be left alone for: granted as far as the cap goes.
     """
     left = math.inf if remaining is None else abs(remaining)
     cap = max(_SHORTEST, min(_LONGEST_RETRY, left / 4))
     doubled = 2.0 ** min(max(failures, 1) - 1, 16)
-    return min(doubled, cap) * (1 - _JITTER * (1 + _clamped(jitter)))
+    return max(min(doubled, cap) * (1 - _JITTER * (1 + _clamped(jitter))), min(asked, cap))
 
 
 def accept(token: MintedToken, now: float, documented_life: float) -> MintedToken | Refused:

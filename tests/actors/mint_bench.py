@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from imps_multi.actors.token_keeper import Mint, keep_token
+from imps_multi.actors.token_keeper import Mint, keep_token, line
 from imps_multi.model.compose import KeeperState
 from imps_multi.model.credential import MintedToken, MintIdentity
+from imps_multi.ports import Provider
 from imps_multi.runtime.latest import Latest
+from imps_multi.runtime.token_bucket import RateLimiter
 from tests.actors.fakes import LIFE, FakeProvider, FakeStore, RecordingSignals, WallClock
 
 ONE = MintIdentity("fake", "one", {"secret": "cloud key"})
@@ -25,7 +27,10 @@ class Bench:
     signals: RecordingSignals = field(default_factory=RecordingSignals)
     state: Latest[KeeperState] = field(default_factory=Latest)
     forced: Latest[int] = field(default_factory=lambda: Latest(0))
+    line: RateLimiter = field(default_factory=line)
     provider: FakeProvider = field(init=False)
+    instead: Provider | None = None
+    """Asked in the place of that one."""
     draw: float = 0.5
     enabled: bool = True
     supposing: bool = False
@@ -36,12 +41,13 @@ class Bench:
     @property
     def mint(self) -> Mint:
         return Mint(
-            provider=lambda _: self.provider,
+            provider=lambda _: self.instead or self.provider,
             documented_life=lambda _: LIFE,
             store=self.store,
             signals=self.signals,
             clock=self.clock,
             rand=lambda: self.draw,
+            line=self.line,
             enabled=self.enabled,
             supposing=self.supposing,
         )

@@ -12,6 +12,7 @@ from msgspec import json, structs
 from imps_multi.actors.token_keeper import load, renew
 from imps_multi.model.compose import KeeperState
 from imps_multi.model.credential import MintedToken
+from imps_multi.model.upkeep import Upkeep
 from imps_multi.ports import Invalid, Section, Throttled, Transient, Unauthorized
 from tests.actors.fakes import LIFE
 from tests.actors.mint_bench import ONE, Bench, issued
@@ -134,6 +135,58 @@ async def test_a_token_that_cannot_be_stored_is_used_all_the_same(bench: Bench) 
         await until(lambda: bench.password == "token-1")
 
 
+async def test_what_could_not_be_stored_is_stored_as_soon_as_that_works_again(bench: Bench) -> None:
+    bench.store.failing = True
+    async with bench.keeping():
+        await until(lambda: bench.password == "token-1")
+        await anyio.sleep(HOUR)
+        bench.store.failing = False
+        await until(lambda: bench.store.keys(Section.TOKENS), within=61.0)
+        await anyio.sleep(HOUR)
+        assert load(dict(await bench.store.load(Section.TOKENS))) == {"one": bench.token}
+    assert (len(bench.provider.mints), len(bench.store.saves)) == (1, 1)
+
+
+async def test_a_registry_that_hands_out_the_same_token_is_asked_less_and_less_and_nothing_is_stored(
+    bench: Bench,
+) -> None:
+    end = bench.clock() + LIFE
+    bench.provider.answer = lambda token: structs.replace(token, password="same", expires_at=end)
+    async with bench.keeping():
+        await until(lambda: bench.token)
+        began = bench.clock()
+        await anyio.sleep(LIFE - 20.0)
+        assert bench.token is not None
+        assert bench.token.issued_at == pytest.approx(began, abs=1)
+        assert len(bench.provider.mints) < 20
+        assert len(bench.store.saves) == 1
+
+
+async def test_all_who_ask_while_a_mint_is_under_way_are_served_by_one_more(bench: Bench) -> None:
+    async with bench.keeping():
+        await until(lambda: bench.password == "token-1")
+        bench.provider.latency = 5.0
+        bench.force()
+        await until(lambda: bench.provider.minting)
+        for _ in range(3):
+            bench.force()
+            await anyio.sleep(1.0)
+        await until(lambda: bench.password == "token-3", within=20.0)
+        await anyio.sleep(HOUR)
+        assert len(bench.provider.mints) == 3
+
+
+async def test_a_stored_token_past_half_its_life_is_not_called_tried_before_its_registry_was_asked(
+    bench: Bench,
+) -> None:
+    bench.provider.latency = 2.0
+    async with bench.keeping(issued(bench, ago=0.55 * LIFE)):
+        await anyio.sleep(1.0)
+        assert (bench.password, bench.state.value.tried) == ("old", False)
+        await anyio.sleep(2.0)
+        assert (bench.password, bench.state.value.tried) == ("token-1", True)
+
+
 async def test_a_forced_refresh_is_one_mint(bench: Bench) -> None:
     async with bench.keeping():
         await until(lambda: bench.password == "token-1")
@@ -213,6 +266,17 @@ async def test_a_clock_set_back_behind_the_issue_is_answered_by_one_mint(bench: 
         assert len(bench.provider.mints) == 2
 
 
+@pytest.mark.parametrize("by", [-HOUR, HOUR])
+async def test_a_token_that_was_under_way_while_the_clock_was_set_is_asked_for_anew(bench: Bench, by: float) -> None:
+    bench.provider.latency = 2.0
+    async with bench.keeping():
+        await anyio.sleep(1.0)
+        bench.clock.step(by)
+        await anyio.sleep(2.0)
+        assert (bench.token, bench.state.value.failure) == (None, "the clock was set while the token was asked for")
+        await until(lambda: bench.password == "token-2")
+
+
 async def test_a_clock_set_back_a_little_changes_nothing(bench: Bench) -> None:
     async with bench.keeping():
         await until(lambda: bench.password == "token-1")
@@ -274,13 +338,14 @@ async def test_cancelled_at_any_moment_nothing_is_open_or_half_stored(bench: Ben
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_renewing_tells_stores_and_returns(bench: Bench) -> None:
-    after = await renew(ONE, bench.mint, KeeperState())
+    after = await renew(ONE, bench.mint, Upkeep())
     assert after.token is not None
     assert bench.signals.refreshes == [("fake", True)]
     assert bench.store.keys(Section.TOKENS) == {"one"}
     bench.provider.error = Transient("503")
     failed = await renew(ONE, bench.mint, after)
-    assert (failed.token, failed.failure) == (after.token, "503")
+    assert failed.failure is not None
+    assert (failed.token, failed.failure.message) == (after.token, "503")
 
 
 def test_nothing_that_is_secret_shows() -> None:

@@ -340,6 +340,11 @@ def test_the_last_success_is_the_last_time_that_all_was_well() -> None:
     assert good.last_successful_reconciliation == bad.last_successful_reconciliation == "2027-01-15T08:00:00Z"
 
 
+def test_what_has_expired_is_valid_for_no_second_more() -> None:
+    late = structs.replace(around(report(tally=tally(1, expires_at=NOW - 90))), now=NOW)
+    assert policy_status(resolved(), late, None).validity_seconds == 0
+
+
 def test_counts_namespaces_and_validity_are_summed_over_the_clusters() -> None:
     other = tally(1, lingering=1, expires_at=NOW + 90, namespaces=frozenset({NamespaceName("z")}))
     status = policy_status(resolved(), around(report(), report("b", tally=other)), None)
