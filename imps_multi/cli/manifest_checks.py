@@ -21,6 +21,7 @@ from imps_multi.model.policy_parse import parse_policy, with_default_clusters
 from imps_multi.model.source_parse import parse_source
 from imps_multi.ports import Interpreter
 from imps_multi.registries.catalogue import interpreter
+from imps_multi.registries.guard import ANYWHERE
 from imps_multi.registries.rules import AmbientRule
 
 _DOCKER_KEYS = (".dockerconfigjson", ".dockercfg")
@@ -46,7 +47,7 @@ class Rules(Struct, frozen=True):
     ambient_namespaces: tuple[str, ...] | None = None
     """None: every Secret of the directory may use the process's own cloud identity."""
     ambient_roles: tuple[str, ...] = ("*",)
-    endpoints: tuple[str, ...] = ("*",)
+    endpoints: tuple[str, ...] = ANYWHERE
 
 
 def check_manifests(manifests: Sequence[Manifest], rules: Rules) -> Iterator[Finding]:

@@ -131,7 +131,13 @@ class Sources(Part):
 
     namespaces: Globs = Field(default=["*"], description="Hub namespaces whose Secrets policies may name.")
     ambient_identity: AmbientIdentity = AmbientIdentity()
-    endpoints: Globs = Field(default=[], description="Host globs that a source's own endpoint URLs may name.")
+    endpoints: Globs = Field(
+        default=[],
+        description=(
+            "Hosts (HOST or HOST:PORT, globs) that a source's own endpoint URLs may name. Found by a glob, a host must "
+            "have public addresses; written out, it may also have private and loopback ones."
+        ),
+    )
 
 
 class Limits(Part):

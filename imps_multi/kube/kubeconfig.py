@@ -22,8 +22,8 @@ from imps_multi.kube.connection import Connection
 from imps_multi.kube.excerpt import excerpt
 from imps_multi.kube.kubeconfig_shape import ClusterShape, ContextShape, KubeconfigShape, UserShape
 from imps_multi.kube.materials import KubeconfigError, Materials
-from imps_multi.kube.proxies import proxy_for
 from imps_multi.model.matching import glob_match, nearest_name
+from imps_multi.model.proxies import proxy_for
 
 __all__ = ["Kubeconfig", "KubeconfigError", "load"]
 

@@ -53,6 +53,11 @@ _UNKNOWN_IDENTITY: Final = frozenset(
     }
 )
 
+
+class RedirectedError(Exception):
+    """An endpoint said to go elsewhere, with this HTTP status."""
+
+
 FAILURES: Final = (
     *(aws.BotoCoreError, aws.ClientError, aiohttp.ClientError, OSError),
     *(ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
@@ -64,6 +69,8 @@ def translated(error: Exception, call: str) -> PortError:
     """Say what to do about a failure of ``call`` (its name and its region)."""
     if isinstance(error, aws.ClientError):
         return _answered(error, call)
+    if isinstance(inner := error.__dict__.get("kwargs", {}).get("error"), RedirectedError):
+        return Invalid(f"{call}: (HTTP {inner}): redirects are not followed; name the URL that it leads to")
     for kinds, make, words in _UNANSWERED:
         if isinstance(error, kinds):
             return make(f"{call}: {words} ({type(error).__name__})")

@@ -1,15 +1,35 @@
-"""The CA bundle of AWS calls, read once instead of once for each client: that alone was four fifths of a mint's CPU.
+"""How AWS calls connect: the CA bundle is read once for all of them, and no redirect is followed.
 
-Read again when the file is another one or was changed. A client certificate, or a proxy with settings of its own, gets
-a context of its own as ever. Feeds the ECR provider's session alone; imported with aiobotocore, at the first mint.
+To read the bundle for each client was four fifths of a mint's CPU; it is read again when the file is another one or was
+changed. A client certificate, or a proxy with settings of its own, gets a context of its own as ever. A redirect would
+take a signed request, and the session token in it, wherever an endpoint says. Feeds the ECR provider's session alone;
+imported with aiobotocore, at the first mint.
 """
 
 import ssl
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from aiobotocore.httpsession import AIOHTTPSession
 from botocore.httpsession import get_cert_path
+from msgspec import Struct
+
+from imps_multi.registries.aws_failures import RedirectedError
+
+
+class Staying(Struct, frozen=True):
+    """A session that takes a redirect for a failure."""
+
+    session: aiohttp.ClientSession
+
+    async def request(self, method: str, **how: Any) -> aiohttp.ClientResponse:
+        """Send a request. Raises RedirectedError."""
+        response = await self.session.request(method, **how, allow_redirects=False)
+        if 300 <= response.status < 400:  # noqa: PLR2004  # the HTTP statuses
+            response.close()
+            raise RedirectedError(response.status)
+        return response
 
 
 def sharing_sessions() -> type[AIOHTTPSession]:
@@ -28,6 +48,15 @@ def sharing_sessions() -> type[AIOHTTPSession]:
                 known.clear()
                 known[version], _ = super()._build_ssl_contexts(proxy_url)
             return known[version], None
+
+        async def _create_connector(self, proxy_url: str | None) -> Any:
+            """Return what connects; to a proxy, without what bounds the addresses of an endpoint."""
+            if proxy_url:
+                self._connector_args: dict[str, object] = {**self._connector_args, "socket_factory": None}
+            return await super()._create_connector(proxy_url)
+
+        async def _get_session(self, proxy_url: str | None) -> Staying:
+            return Staying(await super()._get_session(proxy_url))
 
     return SharingSession
 

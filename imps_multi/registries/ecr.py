@@ -17,9 +17,11 @@ from msgspec import Struct
 
 from imps_multi import __version__
 from imps_multi.model.credential import MintedToken, MintIdentity
-from imps_multi.ports import Clock, Invalid, Reason, Transient, Unauthorized
+from imps_multi.ports import Clock, Forbidden, Invalid, Reason, Transient, Unauthorized
 from imps_multi.registries.aws_hosts import ENDPOINTS
 from imps_multi.registries.ecr_source import roles
+from imps_multi.registries.guard import RefusedUrlError, destination
+from imps_multi.registries.sockets import Sockets
 
 SESSION_NAME: Final = "imps-multi"
 _PUBLIC: Final = "ecr-public"
@@ -47,8 +49,10 @@ class Keys(Struct, frozen=True):
 class EcrProvider:
     """Mints ECR tokens. Use one for the process, on asyncio."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, listed: Callable[[], tuple[str, ...]]) -> None:
+        """``listed`` gives ``sources.endpoints`` as they are now: endpoints that a source names must be among them."""
         self._clock = clock
+        self._listed = listed
         self._building = anyio.Lock()
         self._borrowing = anyio.Lock()
         self._session: Any = None
@@ -135,12 +139,14 @@ class EcrProvider:
         """Open a client, make one call, close it."""
         from imps_multi.registries.aws_failures import FAILURES, translated
 
+        url = request.get(_URL_KEYS[service])
+        sockets = None if url is None else self._sockets(url, call)
         try:
             async with self._session.create_client(
                 service,
                 region_name=request["region"],
-                config=_where(request),
-                endpoint_url=request.get(_URL_KEYS[service]),
+                config=_where(request, sockets),
+                endpoint_url=url,
                 aws_access_key_id=keys.access_key,
                 aws_secret_access_key=keys.secret_key,
                 aws_session_token=keys.session_token,
@@ -149,7 +155,17 @@ class EcrProvider:
                 return answer
         except FAILURES as error:
             # Without its cause: botocore's messages may quote what was signed.
-            raise translated(error, call) from None
+            raise (sockets and sockets.refusal(call)) or translated(error, call) from None
+
+    def _sockets(self, url: str, call: str) -> Sockets:
+        """Return what connects to the endpoint that a source names, and to no address that the guard refuses.
+
+        AWS's own endpoints are not looked at: inside a VPC they have private addresses.
+        """
+        try:
+            return Sockets(destination(url, self._listed()))
+        except RefusedUrlError as error:
+            raise Forbidden(f"{call}: the endpoint URL {error}") from None
 
 
 def _build() -> Any:
@@ -179,8 +195,8 @@ def _build() -> Any:
     return session
 
 
-def _where(request: Mapping[str, str]) -> Any:
-    """Say which of the region's endpoints to call; of no account where a URL is given."""
+def _where(request: Mapping[str, str], sockets: Sockets | None) -> Any:
+    """Say which of the region's endpoints to call, of no account where a URL is given; and how to connect there."""
     from aiobotocore.config import AioConfig
 
     endpoint = ENDPOINTS[request.get("endpoint", "")]
@@ -188,6 +204,7 @@ def _where(request: Mapping[str, str]) -> Any:
     return AioConfig(
         use_fips_endpoint=endpoint.fips or None,
         use_dualstack_endpoint=endpoint.dual_stack or None,
+        connector_args=None if sockets is None else {"socket_factory": sockets},
     )
 
 

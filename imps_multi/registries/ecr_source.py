@@ -7,9 +7,7 @@ dropped in every key, since all of them are pasted.
 from collections.abc import Mapping
 from difflib import get_close_matches
 from hashlib import blake2b
-from ipaddress import ip_address
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -22,6 +20,7 @@ from imps_multi.model.matching import glob_match
 from imps_multi.model.names import RegistryKey
 from imps_multi.model.policy import SourceRef
 from imps_multi.registries.aws_hosts import ENDPOINTS, PUBLIC_REGION, Endpoint, public_hosts, registry_host
+from imps_multi.registries.guard import guarded
 from imps_multi.registries.rules import AmbientRule
 from imps_multi.registries.source_fields import UnusableSecretError, bounds, items, matching, required, text
 
@@ -98,7 +97,7 @@ def ecr_source(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[s
     _may_borrow(secret.ref, request, ambient)
     for key in ("ecrEndpointURL", "stsEndpointURL"):
         if key in request:
-            _endpoint_allowed(key, request[key], endpoints)
+            guarded(key, request[key], endpoints)
     named = _named_hosts(data)
     hosts = public_hosts(endpoint) if public else _account_hosts(data, request["region"], endpoint)
     identity = MintIdentity(PROVIDER, _digest(request), request)
@@ -205,35 +204,6 @@ def roles(request: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return the roles to take on one after the other, each with the key that names it."""
     last = (("roleArn", request["roleArn"]),) if "roleArn" in request else ()
     return (*(("roleChain", role) for role in items(request.get("roleChain", ""))), *last)
-
-
-def _endpoint_allowed(key: str, url: str, endpoints: tuple[str, ...]) -> None:
-    parts = _url_parts(url)
-    if parts is None:
-        raise UnusableSecretError(f"key {key} is not a URL of the form https://HOST[:PORT][/PATH]")
-    host = (parts.hostname or "").rstrip(".")
-    names = (host, f"{host}:{parts.port}")
-    if not any(glob_match(glob.lower(), name) for glob in endpoints for name in names):
-        raise UnusableSecretError(f"key {key} names a host that is not allowed; list its host in sources.endpoints")
-    if parts.scheme == "http" and not _is_loopback(host):
-        raise UnusableSecretError(f"key {key} must begin with https://; plain http is for loopback addresses only")
-
-
-def _url_parts(url: str) -> SplitResult | None:
-    try:
-        parts = urlsplit(url)
-        plain = not (parts.query or parts.fragment or "@" in parts.netloc or parts.port == 0)
-    except ValueError:
-        return None
-    fine = parts.scheme in {"http", "https"} and bool(parts.hostname) and url.isascii() and url.isprintable()
-    return parts if fine and plain and " " not in url and "\\" not in url else None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _accounts(data: Mapping[str, bytes]) -> tuple[str, ...]:

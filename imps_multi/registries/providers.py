@@ -4,12 +4,16 @@ Fed by the composition root, asked by the token keepers.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from imps_multi.ports import Clock, Provider
 from imps_multi.registries import ecr_source
+from imps_multi.registries.trust import Trust
+
+if TYPE_CHECKING:
+    from imps_multi.registries.outbound import Outbound
 
 
 class Surroundings(Struct, frozen=True):
@@ -17,12 +21,19 @@ class Surroundings(Struct, frozen=True):
 
     clock: Clock
     listed: Callable[[], tuple[str, ...]]
+    trust: Trust = field(default_factory=Trust)
+
+    def outbound(self, *, own: tuple[str, ...] = (), inside: bool = False) -> "Outbound":
+        """Return a provider's way to token endpoints; ``own`` and ``inside`` as the guard has them."""
+        from imps_multi.registries.outbound import Outbound
+
+        return Outbound(self.listed, self.trust, own=own, inside=inside)
 
 
 def _ecr(given: Surroundings) -> Provider:
     from imps_multi.registries.ecr import EcrProvider
 
-    return EcrProvider(given.clock)
+    return EcrProvider(given.clock, given.listed)
 
 
 _PROVIDERS: Final[dict[str, tuple[Callable[[Surroundings], Provider], float]]] = {

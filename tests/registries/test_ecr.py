@@ -22,7 +22,9 @@ from imps_multi.registries.rules import AmbientRule
 from tests.realcluster.pki import Authority, write
 
 from .fake_aws import ASSUMED, PASSWORD, Answer, Asked, FakeAws, failure, fake_aws, sts_failure, token
-from .secrets import KEYS, MARK, ROLE, ecr
+from .resolving import resolving
+from .secrets import KEYS, MARK, ROLE, ecr, listed
+from .token_server import token_server
 
 NOW = 1_900_000_000.0
 LOGIN = {"roleArn": ROLE, "externalID": "tenant:7", "sessionName": "team-a"}
@@ -44,7 +46,7 @@ def aws() -> Iterator[FakeAws]:
 
 @pytest.fixture
 def provider() -> EcrProvider:
-    return EcrProvider(lambda: NOW)
+    return EcrProvider(lambda: NOW, listed)
 
 
 def identity(**data: str) -> MintIdentity:
@@ -274,6 +276,47 @@ async def test_a_role_that_cannot_be_assumed_is_said_of_sts(
     assert aws.count("ecr") == 0
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("service", ["ecr", "sts"])
+async def test_redirects_are_not_followed(provider: EcrProvider, aws: FakeAws, service: str, status: int) -> None:
+    with token_server() as other:
+        elsewhere = Answer(status, b"{}", {"Location": f"{other.url}/{MARK}", "X-Amz-Bucket-Region": "us-east-1"})
+        aws.instead = lambda asked: elsewhere if asked.service == service else None
+        error = await refused(provider, at(aws, roleArn=ROLE))
+        assert other.heard == []
+    assert isinstance(error, Invalid)
+    assert "redirects are not followed" in str(error)
+
+
+async def test_an_endpoint_must_be_listed_when_it_is_called_too(aws: FakeAws) -> None:
+    listing = ["127.0.0.1"]
+    provider = EcrProvider(lambda: NOW, lambda: tuple(listing))
+    await mint(provider, at(aws))
+    for glob in ("127.*", "nobody"):
+        listing[:] = [glob]
+        error = await refused(provider, at(aws))
+        assert isinstance(error, Forbidden)
+        assert "sources.endpoints" in str(error)
+    assert len(aws.asked) == 1
+
+
+@pytest.mark.parametrize("key", ["ecrEndpointURL", "stsEndpointURL"])
+async def test_an_endpoint_whose_name_leads_inward_is_not_connected_to(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """By a glob a name may be listed; the address that it has in the end must then be a public one."""
+    with token_server() as inward:
+        resolving(monkeypatch, ("127.0.0.1", "::1"))
+        interpret = interpreter(ambient=AmbientRule(), endpoints=("*.vpc.example",))
+        role = {"roleArn": ROLE} if key == "stsEndpointURL" else {}
+        source = interpret(ecr(**KEYS, **role, **{key: f"https://api.vpc.example:{inward.port}"}))
+        assert isinstance(source, MintSource)
+        error = await refused(EcrProvider(lambda: NOW, lambda: ("*.vpc.example",)), source.identity)
+    assert isinstance(error, Forbidden)
+    assert "loopback" in str(error)
+    assert inward.heard == []
+
+
 async def test_a_refused_connection_is_transient(provider: EcrProvider) -> None:
     error = await refused(provider, identity(**KEYS, ecrEndpointURL="http://127.0.0.1:1"))
     assert isinstance(error, Transient)
@@ -285,7 +328,7 @@ async def test_an_endpoint_that_hangs_costs_its_time_limit_only(monkeypatch: pyt
     monkeypatch.setattr(ecr_module, "_READ", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        error = await refused(EcrProvider(lambda: NOW), identity(**KEYS, ecrEndpointURL=url))
+        error = await refused(EcrProvider(lambda: NOW, listed), identity(**KEYS, ecrEndpointURL=url))
     assert isinstance(error, Transient)
     assert error.reason is Reason.TIMEOUT
 
@@ -345,7 +388,7 @@ async def test_the_ca_bundle_is_read_once_until_it_changes(
     await mint(provider, at(aws))
     bundle.write_text("another")
     await mint(provider, at(aws))
-    await mint(EcrProvider(lambda: NOW), at(aws))
+    await mint(EcrProvider(lambda: NOW, listed), at(aws))
     assert read == ["one", "another", "another"]
 
 

@@ -13,7 +13,7 @@ from imps_multi.registries.rules import AmbientRule
 
 from .connect_proxy import connect_proxy
 from .fake_aws import fake_aws
-from .secrets import KEYS, MARK, ROLE, ecr
+from .secrets import KEYS, MARK, ROLE, ecr, listed
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +35,7 @@ async def mint(**data: str) -> None:
     source = interpreter(ambient=AmbientRule(), endpoints=("127.0.0.1",))(ecr(**KEYS, **data))
     assert isinstance(source, MintSource), source
     with anyio.fail_after(20):
-        await EcrProvider(lambda: 0.0).mint(source.identity)
+        await EcrProvider(lambda: 0.0, listed).mint(source.identity)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from imps_multi.sandbox.ecr import SandboxEcr
 from imps_multi.sandbox.identities import Trust
 from imps_multi.sandbox.sigv4 import Credential
 
-from .secrets import ecr
+from .secrets import ecr, listed
 
 FIRST, SECOND, LAST = (f"arn:aws:iam::{n * 12}:role/r{n}" for n in "123")
 
@@ -39,7 +39,7 @@ async def sandbox(anyio_backend: str) -> AsyncIterator[SandboxEcr]:
 
 @pytest.fixture
 def provider(sandbox: SandboxEcr) -> EcrProvider:
-    return EcrProvider(lambda: sandbox._now().timestamp())
+    return EcrProvider(lambda: sandbox._now().timestamp(), listed)
 
 
 async def mint(provider: EcrProvider, sandbox: SandboxEcr, **data: str) -> MintedToken:

@@ -12,7 +12,7 @@ from imps_multi.registries.catalogue import interpreter
 from imps_multi.registries.ecr import EcrProvider
 from imps_multi.registries.rules import AmbientRule
 
-from .secrets import KEYS, ROLE, ecr
+from .secrets import KEYS, ROLE, ecr, listed
 
 NOW = 1_900_000_000.0
 
@@ -42,7 +42,7 @@ async def mint(**data: str) -> MintedToken:
     source = interpreter(ambient=AmbientRule(everybody=True), endpoints=("127.0.0.1",))(ecr(**data))
     assert isinstance(source, MintSource), source
     with anyio.fail_after(30):
-        return await EcrProvider(lambda: NOW).mint(source.identity)
+        return await EcrProvider(lambda: NOW, listed).mint(source.identity)
 
 
 async def test_a_token_comes_by_the_source_s_endpoint(moto: str) -> None:

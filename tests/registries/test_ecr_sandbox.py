@@ -16,7 +16,7 @@ from imps_multi.registries.rules import AmbientRule
 from imps_multi.sandbox.ecr import SandboxEcr
 from imps_multi.sandbox.ecr_faults import Nonsense
 
-from .secrets import ROLE, ecr
+from .secrets import ROLE, ecr, listed
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +47,7 @@ def now(sandbox: SandboxEcr) -> float:
 
 
 async def judged(sandbox: SandboxEcr, **data: str) -> MintedToken | Refused:
-    provider = EcrProvider(lambda: now(sandbox))
+    provider = EcrProvider(lambda: now(sandbox), listed)
     with anyio.fail_after(20):
         token = await provider.mint(identity(sandbox, **data))
     return accept(token, now(sandbox), Providers.documented_life("ecr"))

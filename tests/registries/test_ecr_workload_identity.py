@@ -15,7 +15,7 @@ from imps_multi.sandbox.ecr import SandboxEcr
 from imps_multi.sandbox.sigv4 import Credential
 
 from .pod_identity_agent import pod_identity_agent
-from .secrets import ROLE, ecr
+from .secrets import ROLE, ecr, listed
 
 OWN_ROLE = "arn:aws:iam::555555555555:role/imps-multi"
 
@@ -57,7 +57,7 @@ async def mint(**data: str) -> MintedToken:
     source = interpreter(ambient=AmbientRule(everybody=True), endpoints=("127.0.0.1",))(ecr(**data))
     assert isinstance(source, MintSource), source
     with anyio.fail_after(20):
-        return await EcrProvider(lambda: 0.0).mint(source.identity)
+        return await EcrProvider(lambda: 0.0, listed).mint(source.identity)
 
 
 @pytest.mark.usefixtures("web_identity")

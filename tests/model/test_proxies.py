@@ -2,7 +2,7 @@
 
 import pytest
 
-from imps_multi.kube.proxies import proxy_for
+from imps_multi.model.proxies import proxy_for
 
 PROXY = {"HTTPS_PROXY": "http://proxy:3128", "HTTP_PROXY": "plain:8080"}
 
