@@ -18,6 +18,7 @@ from imps_multi.model.hub import SourceSecret
 from imps_multi.model.names import DOCKERCONFIGJSON_KEY, DOCKERCONFIGJSON_TYPE, REGISTRY_ANNOTATION
 from imps_multi.ports import Interpreter
 from imps_multi.registries.ecr_source import ecr_source, is_ecr
+from imps_multi.registries.oauth2_source import OAUTH2_TYPE, oauth2_source
 from imps_multi.registries.rules import AmbientRule
 from imps_multi.registries.source_fields import UnusableSecretError, bounds, items
 
@@ -131,5 +132,7 @@ _STATIC: Final[dict[str, Callable[[SourceSecret], tuple[Entry, ...]]]] = {
     DOCKERCFG_TYPE: partial(_docker_file, key=DOCKERCFG_KEY, read=parse_legacy),
     BASIC_AUTH_TYPE: _basic_auth,
 }
-_MINTED: Final[dict[str, Minted]] = {}
+_MINTED: Final[dict[str, Minted]] = {
+    OAUTH2_TYPE: Minted(oauth2_source),
+}
 """By the Secret's type, ``imps-multi.io/<provider>``."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct, field
 
 from imps_multi.ports import Clock, Provider
-from imps_multi.registries import ecr_source
+from imps_multi.registries import ecr_source, oauth2_source
 from imps_multi.registries.trust import Trust
 
 if TYPE_CHECKING:
@@ -36,8 +36,15 @@ def _ecr(given: Surroundings) -> Provider:
     return EcrProvider(given.clock, given.listed)
 
 
+def _oauth2(given: Surroundings) -> Provider:
+    from imps_multi.registries.oauth2 import OAuth2Provider
+
+    return OAuth2Provider(given.clock, given.outbound())
+
+
 _PROVIDERS: Final[dict[str, tuple[Callable[[Surroundings], Provider], float]]] = {
     ecr_source.PROVIDER: (_ecr, ecr_source.DOCUMENTED_LIFE),
+    oauth2_source.PROVIDER: (_oauth2, oauth2_source.DOCUMENTED_LIFE),
 }
 
 
