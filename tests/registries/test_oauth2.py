@@ -209,7 +209,7 @@ def test_equal_clients_at_one_endpoint_share_a_token() -> None:
         ({"clientSecret": " "}, "key clientSecret is empty"),
         ({"registries": "-"}, "key registries is missing"),
         ({"registries": f"https://{MARK} x"}, "key registries does not hold registry hosts"),
-        ({"registry": ":"}, "key registry does not hold registry hosts"),
+        ({"registry": f"u:{MARK}@a.example.com"}, "key registry does not hold registry hosts"),
         ({"tokenURL": "https://elsewhere.org"}, "list its host in sources.endpoints"),
         ({"tokenURL": "http://sts.corp/token"}, "key tokenURL must begin with https://"),
         ({"tokenURL": f"https://u:{MARK}@sts.corp"}, "key tokenURL is not a URL"),
