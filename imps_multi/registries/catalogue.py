@@ -17,6 +17,7 @@ from imps_multi.model.ecr_fields import ECR_TYPE
 from imps_multi.model.hub import SourceSecret
 from imps_multi.model.names import DOCKERCONFIGJSON_KEY, DOCKERCONFIGJSON_TYPE, REGISTRY_ANNOTATION
 from imps_multi.ports import Interpreter
+from imps_multi.registries.azure_source import AZURE_TYPE, azure_source
 from imps_multi.registries.ecr_source import ecr_source, is_ecr
 from imps_multi.registries.oauth2_source import OAUTH2_TYPE, oauth2_source
 from imps_multi.registries.rules import AmbientRule
@@ -133,6 +134,7 @@ _STATIC: Final[dict[str, Callable[[SourceSecret], tuple[Entry, ...]]]] = {
     BASIC_AUTH_TYPE: _basic_auth,
 }
 _MINTED: Final[dict[str, Minted]] = {
+    AZURE_TYPE: Minted(azure_source, library="azure.identity", extra="azure"),
     OAUTH2_TYPE: Minted(oauth2_source),
 }
 """By the Secret's type, ``imps-multi.io/<provider>``."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct, field
 
 from imps_multi.ports import Clock, Provider
-from imps_multi.registries import ecr_source, oauth2_source
+from imps_multi.registries import azure_source, ecr_source, oauth2_source
 from imps_multi.registries.trust import Trust
 
 if TYPE_CHECKING:
@@ -36,6 +36,14 @@ def _ecr(given: Surroundings) -> Provider:
     return EcrProvider(given.clock, given.listed)
 
 
+def _azure(given: Surroundings) -> Provider:
+    from imps_multi.registries.azure import AzureProvider
+    from imps_multi.registries.azure_clouds import OWN_HOSTS
+    from imps_multi.registries.azure_own import OwnCalls
+
+    return AzureProvider(given.clock, given.outbound(own=OWN_HOSTS), OwnCalls(tuple, given.trust))
+
+
 def _oauth2(given: Surroundings) -> Provider:
     from imps_multi.registries.oauth2 import OAuth2Provider
 
@@ -43,6 +51,7 @@ def _oauth2(given: Surroundings) -> Provider:
 
 
 _PROVIDERS: Final[dict[str, tuple[Callable[[Surroundings], Provider], float]]] = {
+    azure_source.PROVIDER: (_azure, azure_source.DOCUMENTED_LIFE),
     ecr_source.PROVIDER: (_ecr, ecr_source.DOCUMENTED_LIFE),
     oauth2_source.PROVIDER: (_oauth2, oauth2_source.DOCUMENTED_LIFE),
 }

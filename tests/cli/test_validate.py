@@ -276,3 +276,20 @@ def test_an_environment_variable_that_is_not_set_is_an_error(place: Path, monkey
     assert any("environment variable HUB_NAME is not set" in line for line in lines("config.yaml"))
     monkeypatch.setenv("HUB_NAME", "mgmt")
     assert lines("config.yaml", code=0) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (
+            "registries: a.azurecr.io, b.azurecr.io",
+            "7:3: stringData[registries]: key registries does not hold one login",
+        ),
+        ("clientSecert: x", "7:3: stringData[clientSecert]: key clientSecert is unknown; did you mean clientSecret?"),
+        ("registries: a.azurecr.io", "1:1: key tenantID is missing; a service principal logs in with it"),
+    ],
+)
+def test_a_fault_of_an_azure_source_stands_at_its_key(place: Path, line: str, says: str) -> None:
+    azure = SOURCE.partition("type:")[0] + f"type: imps-multi.io/azure\nstringData:\n  clientSecret: {MARK}\n  {line}\n"
+    (place / "hub" / "source.yaml").write_text(azure)
+    assert any(printed.startswith(f"hub/source.yaml:{says}") for printed in lines("hub"))
