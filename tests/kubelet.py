@@ -90,10 +90,10 @@ def _decoded(content: bytes) -> dict[str, Json]:
 
 
 def _once(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
-    names = [name.lower() for name, _ in pairs]
-    if len(set(names)) != len(names):
+    found = dict(pairs)
+    if len(found) != len(pairs):
         raise UnreadableError("a name stands twice in one object")
-    return dict(pairs)
+    return found
 
 
 def _no_number(word: str) -> Json:
@@ -123,17 +123,19 @@ def _filed_under(key: str) -> str | None:
 
 
 def _covers(key: str, name: str) -> bool:
-    glob, path = _apart(key)
-    host, rest = _apart(name)
-    patterns, labels = glob.partition(":")[0].split("."), host.partition(":")[0].split(".")
+    (glob, glob_port, path), (host, port, rest) = _apart(key), _apart(name)
+    patterns, labels = glob.split("."), host.split(".")
     return (
-        glob.partition(":")[2] == host.partition(":")[2]
+        glob_port == port
         and rest.startswith(path)
         and len(patterns) == len(labels)
         and all(fnmatch.fnmatchcase(*pair) for pair in zip(labels, patterns, strict=True))
     )
 
 
-def _apart(name: str) -> tuple[str, str]:
-    host, slash, path = name.partition("/")
-    return host, slash + path
+def _apart(name: str) -> tuple[str, str, str]:
+    """Return host, port and path; only a host with a port loses the brackets of an IPv6 address."""
+    authority, slash, path = name.partition("/")
+    with_port = re.fullmatch(r"\[?([^\[\]]*)\]?:(\d*)", authority)
+    host, port = with_port.groups() if with_port else (authority, "")
+    return host, port, slash + path

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from imps_multi.cli.options import DEFAULT_CONFIG, Config
 from imps_multi.cli.output import Format, Output, fail, print_data, print_table, say
+from imps_multi.model.wording import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,7 @@ def clusters(
     if rows:
         print_table(WIDE if wide else COLUMNS, (_cells(row, wide=wide) for row in rows), folding="REASON")
     away = "; no running instance tells their state" if told is None else ""
-    say(f"{len(rows)} clusters{away}" if len(rows) != 1 else f"1 cluster{away}")
+    say(f"{counted(len(rows), 'cluster', 'clusters')}{away}")
 
 
 def rows_of(fleet: "Members", told: "ServiceStatus | None") -> Iterator[ClusterRow]:

@@ -11,6 +11,7 @@ import typer
 from imps_multi.cli.options import DEFAULT_CONFIG, Config
 from imps_multi.cli.output import Format, Output, fail, print_data, print_table, say
 from imps_multi.cli.plan import waiting
+from imps_multi.model.wording import counted
 
 if TYPE_CHECKING:
     from imps_multi.app.leave_permit import Instance
@@ -128,10 +129,10 @@ def question(secrets: Iterable["LeftSecret"]) -> str:
     listed = list(secrets)
     clusters = len({one.cluster for one in listed})
     counts = Counter(one.operation for one in listed)
-    words = {"delete": "Delete {} Secrets", "release": "take our marks off {} Secrets"}
-    parts = [words[operation].format(count) for operation, count in sorted(counts.items())]
+    words = {"delete": "Delete", "release": "take our marks off"}
+    parts = [f"{words[operation]} {counted(count, 'Secret', 'Secrets')}" for operation, count in sorted(counts.items())]
     text = " and ".join(parts)
-    return f"{text[0].upper()}{text[1:]} in {clusters} {'cluster' if clusters == 1 else 'clusters'}?"
+    return f"{text[0].upper()}{text[1:]} in {counted(clusters, 'cluster', 'clusters')}?"
 
 
 def _end(result: "LeaveResult", output: Format) -> int:

@@ -9,12 +9,21 @@ from typing import Any
 from msgspec import Struct
 
 from imps_multi.hubs.manifests import Manifest, findings
-from imps_multi.model.credential import SourceFault
+from imps_multi.model.credential import (
+    Entry,
+    Interpretation,
+    MintSource,
+    SourceFault,
+    SourceKind,
+    SourceState,
+    StaticSource,
+)
 from imps_multi.model.fields import Fields
 from imps_multi.model.hub import Place, SourceSecret, inline_secret
 from imps_multi.model.hub_fold import duplicates
 from imps_multi.model.inline_source import ECR, inline_ecr
 from imps_multi.model.matching import glob_match, nearest_name
+from imps_multi.model.merge_remarks import merge_remarks
 from imps_multi.model.names import POLICY_KIND, NamespaceName
 from imps_multi.model.policy import InvalidPolicy, Policy, SourceRef
 from imps_multi.model.policy_parse import parse_policy, with_default_clusters
@@ -56,14 +65,20 @@ def check_manifests(manifests: Sequence[Manifest], rules: Rules) -> Iterator[Fin
         yield Finding(problem.place, problem.message)
     interpret = _interpreter(rules)
     sources = {_ref(one): one for one in manifests if one.object.kind != POLICY_KIND}
+    given: dict[SourceRef, Interpretation] = {}
+    policies: list[Manifest] = []
     for manifest in manifests:
         wrong = [Finding(problem.place, problem.message) for problem in findings(manifest)]
         yield from wrong
-        if manifest.object.kind != POLICY_KIND:
-            yield from () if wrong else _source(manifest, interpret)
+        if manifest.object.kind == POLICY_KIND:
+            policies += [] if wrong else [manifest]
         elif not wrong:
-            yield from _policy(manifest, sources, rules)
-            yield from _inline(manifest, interpret)
+            given[_ref(manifest)] = found = _interpreted(manifest, interpret)
+            yield from _source(manifest, found)
+    for manifest in policies:
+        yield from _policy(manifest, sources, rules)
+        yield from _inline(manifest, interpret)
+        yield from _overlaps(manifest, given, interpret)
 
 
 def _policy(manifest: Manifest, sources: Mapping[SourceRef, Manifest], rules: Rules) -> Iterator[Finding]:
@@ -119,17 +134,47 @@ def _inline(manifest: Manifest, interpret: Interpreter) -> Iterator[Finding]:
             yield Finding(manifest.place(where), f"{where}: {given.message}")
 
 
-def _source(manifest: Manifest, interpret: Interpreter) -> Iterator[Finding]:
+def _overlaps(
+    manifest: Manifest, given: Mapping[SourceRef, Interpretation], interpret: Interpreter
+) -> Iterator[Finding]:
+    """Say where sources of one policy name the same registry; what is not known here says nothing."""
+    policy = parse_policy(manifest.object.content)
+    assert isinstance(policy, Policy)  # it has no findings
+    known = {ref: interpret(inline_secret(ref)) for ref in policy.sources if ref.inline} | dict(given)
+    for remark in merge_remarks([_as_resolved(ref, known[ref]) for ref in policy.sources if ref in known]):
+        path = "spec.registry.credentials"
+        yield Finding(manifest.place(path), f"{path}: {remark}", warning=True)
+
+
+def _as_resolved(ref: SourceRef, given: Interpretation) -> SourceState:
+    match given:
+        case StaticSource():
+            return SourceState(ref, SourceKind.STORED, given.entries, settings=given.settings)
+        case MintSource():
+            entries = tuple(Entry(registry, b"{}") for registry in given.registries)
+            return SourceState(ref, SourceKind.MINTED, entries)
+        case SourceFault():
+            return SourceState(ref, SourceKind.UNKNOWN)
+
+
+def _interpreted(manifest: Manifest, interpret: Interpreter) -> Interpretation:
     secret = parse_source(manifest.object)
     assert isinstance(secret, SourceSecret)  # it has no findings
-    given = interpret(secret)
-    if isinstance(given, SourceFault):
-        where = _where(manifest, secret, given.message)
-        yield Finding(manifest.place(where), f"{where}: {given.message}" if where else given.message)
+    return interpret(secret)
 
 
-def _where(manifest: Manifest, secret: SourceSecret, message: str) -> str:
+def _source(manifest: Manifest, given: Interpretation) -> Iterator[Finding]:
+    told = given.message if isinstance(given, SourceFault) else given.remark
+    if told:
+        where = _where(manifest, told)
+        message = f"{where}: {told}" if where else told
+        yield Finding(manifest.place(where), message, warning=not isinstance(given, SourceFault))
+
+
+def _where(manifest: Manifest, message: str) -> str:
     """Return the path of the key that a fault names, if it names one that is there."""
+    secret = parse_source(manifest.object)
+    assert isinstance(secret, SourceSecret)  # it has no findings
     words = _words(message)
     key = next((key for key in sorted(secret.data, key=len, reverse=True) if key in words), None)
     if key is None and "type" in words:

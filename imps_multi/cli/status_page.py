@@ -15,9 +15,10 @@ from imps_multi.model.status import (
     PolicyView,
     ServiceStatus,
 )
+from imps_multi.model.wording import counted
 
 AT_MOST: Final = 20
-"""So many clusters are shown, the troubled ones first; -o wide shows all."""
+"""So many clusters are shown, the troubled ones first; -o wide shows them."""
 CALM: Final = frozenset({"Up", "Paused"})
 RANK: Final = {"False": 0, "Unknown": 1, "True": 2}
 UNITS: Final = (("d", 86400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0))
@@ -156,7 +157,7 @@ def _credential(view: CredentialView, *, now: float, wide: bool) -> tuple[str, .
     expires = _when(view.expires_at, now=now, wide=wide) or ("never" if view.state == "stored" else "")
     refresh = _when(view.next_refresh, now=now, wide=wide)
     extra = (view.provider, ", ".join(view.registries)) if wide else ()
-    reason = f"{view.reason}: {view.message}" if view.reason else ""
+    reason = f"{view.reason}: {view.message}" if view.reason else view.message
     return source_title(view.namespace, view.name), view.state, expires, refresh, *extra, reason
 
 
@@ -174,4 +175,5 @@ def left_out(every: Iterable[Part]) -> Iterator[str]:
     """Say what is not shown."""
     for part in every:
         if part.left_out:
-            yield f"{part.left_out} more rows of {part.headers[0]} and {part.headers[1]}; -o wide shows them"
+            rows = f"{counted(part.left_out, 'more row', 'more rows')} of {part.headers[0]} and {part.headers[1]}"
+            yield f"{rows}; -o wide shows them"

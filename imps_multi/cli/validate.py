@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imps_multi.cli.output import say
+from imps_multi.model.wording import counted
 
 if TYPE_CHECKING:
     from imps_multi.cli.checking import Checked
@@ -43,6 +44,4 @@ def summary(checked: "Checked") -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
+    return counted(number, noun, f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s")

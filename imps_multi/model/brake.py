@@ -15,6 +15,7 @@ from msgspec import Struct
 from imps_multi.model.fleet import BrakeLimits, Safety
 from imps_multi.model.names import ClusterName, PolicyName
 from imps_multi.model.target_plan import Wish
+from imps_multi.model.wording import counted
 
 HOUR = 3600.0
 DAY = 86400.0
@@ -153,7 +154,8 @@ def _held(
     total = sum(sum(report.totals.values()) for report in reports.values())
     count = len(new) + sum(1 for _, _, cluster in recent if cluster in reports)
     if new and count > (limit := _limit(safety.fleet, total)):
-        why = f"{count} of {total} targets over the fleet would lose something; {limit} may without approval"
+        of_all = f"{count} of {counted(total, 'target', 'targets')}"
+        why = f"{of_all} over the fleet would lose something; {limit} may without approval"
         return (_set(PolicyName(""), new, why),)
     lately = Counter((policy, cluster) for _, policy, cluster in recent)
     groups: dict[tuple[PolicyName, ClusterName], set[Wish]] = {}
@@ -162,9 +164,10 @@ def _held(
     parts: dict[PolicyName, list[tuple[set[Wish], str]]] = {}
     for (policy, cluster), members in sorted(groups.items(), key=itemgetter(0)):
         here = reports[cluster].totals.get(policy, 0)
-        counted = len(members) + lately[policy, cluster]
-        if counted > (limit := _limit(safety.per_cluster, here)):
-            why = f"{counted} of {here} targets in {cluster} would lose something; {limit} may without approval"
+        count = len(members) + lately[policy, cluster]
+        if count > (limit := _limit(safety.per_cluster, here)):
+            of_all = f"{count} of {counted(here, 'target', 'targets')}"
+            why = f"{of_all} in {cluster} would lose something; {limit} may without approval"
             parts.setdefault(policy, []).append((members, why))
     return tuple(
         _set(policy, frozenset().union(*(members for members, _ in found)), "; ".join(why for _, why in found))

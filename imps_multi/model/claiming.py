@@ -12,7 +12,7 @@ from imps_multi.model.adoption import adopting, by_imps, obstacles
 from imps_multi.model.credential import SourceState
 from imps_multi.model.names import NamespaceName, SecretName
 from imps_multi.model.observed import NamespaceRecord
-from imps_multi.model.planning import TOO_LARGE, Desk, Sight, conflicting, idle_line, rival_lines, too_large
+from imps_multi.model.planning import Desk, Sight, conflicting, idle_line, rival_lines, unwritable
 from imps_multi.model.policy import ConflictPolicy
 from imps_multi.model.target_plan import Create, Line, State, TargetPlan, Write
 from imps_multi.model.view import Candidate
@@ -101,8 +101,8 @@ def _not_yet(desk: Desk, winner: Candidate) -> Line | None:
 
 
 def _sized(winner: Candidate, wanted: Wanted) -> Turn:
-    if too_large(wanted):
-        return Line(winner.policy.name, State.FAILED, reason="TooLarge", message=TOO_LARGE), None
+    if (trouble := unwritable(wanted)) is not None:
+        return Line(winner.policy.name, State.FAILED, reason=trouble[0], message=trouble[1]), None
     return Line(winner.policy.name, State.PENDING), wanted
 
 

@@ -86,18 +86,30 @@ def _refusal(inputs: Inputs, ref: SourceRef) -> str | None:
 def source_state(inputs: Inputs, ref: SourceRef) -> SourceState:
     """Say what is known of one source."""
     found, fault, gone = interpretation(inputs, ref)
-    reason = "SourceError" if fault else ""
     match found:
         case None:
             refused = gone and _refusal(inputs, ref) is not None
             kind = SourceKind.ABSENT if gone else SourceKind.UNKNOWN
             return SourceState(ref, kind, reason="SourceNotAllowed" if refused else "SourceError", message=fault)
-        case StaticSource(entries=entries, bounds=bounds, provider=provider):
-            return SourceState(ref, SourceKind.STORED, entries, bounds, provider, reason=reason, message=fault)
+        case StaticSource():
+            return _stored(ref, found, fault)
         case MintSource():
             return _minted(ref, found, inputs.keepers.get(found.identity.key, KeeperState()), fault)
         case SourceFault():
             return SourceState(ref, SourceKind.UNKNOWN, reason="SourceError", message=fault)
+
+
+def _stored(ref: SourceRef, source: StaticSource, fault: str) -> SourceState:
+    return SourceState(
+        ref,
+        SourceKind.STORED,
+        source.entries,
+        source.bounds,
+        source.provider,
+        reason="SourceError" if fault else "",
+        message=fault or source.remark,
+        settings=source.settings,
+    )
 
 
 def _minted(ref: SourceRef, source: MintSource, keeper: KeeperState, fault: str) -> SourceState:

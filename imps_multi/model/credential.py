@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from imps_multi.model.discreet import Discreet
+from imps_multi.model.docker_settings import Setting
 from imps_multi.model.names import RegistryKey
 from imps_multi.model.policy import SourceRef
 
@@ -73,6 +74,10 @@ class StaticSource(Struct, frozen=True):
     entries: tuple[Entry, ...]
     bounds: Bounds = Bounds()
     provider: str = "static"
+    settings: tuple[Setting, ...] = ()
+    """What its docker config holds beside logins."""
+    remark: str = ""
+    """What is worth saying of the Secret though nothing is wrong."""
 
 
 class MintSource(Struct, frozen=True):
@@ -133,3 +138,5 @@ class SourceState(Struct, frozen=True):
     reason: str = ""
     """Empty when all is well, else a CamelCase reason (SourceError, SourceNotAllowed)."""
     message: str = ""
+    """What is wrong, or, without a reason, what is worth saying though nothing is wrong."""
+    settings: tuple[Setting, ...] = ()

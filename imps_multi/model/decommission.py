@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from imps_multi.model.report import ClusterReport, Phase, PolicyTally
+from imps_multi.model.wording import counted
 from imps_multi.model.world import World
 
 DECOMMISSIONING = "Decommissioning"
@@ -37,7 +38,9 @@ def progress(report: ClusterReport, world: World) -> Progress | None:
     left = sum(map(_there, report.policies.values()))
     if not left:
         return Progress(DECOMMISSIONED, DONE)
-    return Progress(DECOMMISSIONING, "; ".join([f"{left} Secrets of ours are left", *_why(report)]))
+    return Progress(
+        DECOMMISSIONING, "; ".join([f"{counted(left, 'Secret of ours is', 'Secrets of ours are')} left", *_why(report)])
+    )
 
 
 def is_cleared(report: ClusterReport, world: World) -> bool:

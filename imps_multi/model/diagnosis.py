@@ -155,5 +155,7 @@ def _source(credential: CredentialView) -> Check:
     subject = f"source {source_title(credential.namespace, credential.name)}"
     if credential.reason and credential.reason != "Waiting":
         return Check(subject, "usable", WRONG, f"{credential.reason}: {credential.message}")
+    if credential.message and not credential.reason:
+        return Check(subject, "usable", WARNING, credential.message)
     what = ", ".join(credential.registries) or credential.provider
     return Check(subject, "usable", OK, what)

@@ -12,15 +12,21 @@ import msgspec
 
 from imps_multi.model.credential import Entry
 from imps_multi.model.digest import content_digest
-from imps_multi.model.keyring import KeyringError, decode_auth, fold_case, json_object, normalised, text_field
+from imps_multi.model.discreet import Discreet
+from imps_multi.model.docker_remarks import entry_remarks, settings_remarks
+from imps_multi.model.docker_settings import HELPERS, KNOWN, STORE, Setting, joined, members, settings_of
+from imps_multi.model.keyring import KeyringError, decode_auth, filing_key, text_field
 from imps_multi.model.names import RegistryKey
+from imps_multi.model.strict_json import DoubledNameError, JsonError, canonical, read_object
 
 MAX_SECRET_BYTES: Final = 1 << 20
 """A merged Secret over this is an error: the API server takes no more."""
 LARGE_SECRET_BYTES: Final = 64 << 10
 """A merged Secret over this is worth a warning."""
 
-_KNOWN: Final = frozenset({"auth", "username", "password", "email"})
+_LOGIN: Final = frozenset({"auth", "username", "password", "email"})
+_TOKENS: Final = frozenset({"identitytoken", "registrytoken"})
+_SPELLINGS: Final = {name: name for name in (*_LOGIN, *_TOKENS, "serveraddress")}
 _SHOWN: Final = 120
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _decode: Final = msgspec.json.Decoder().decode
@@ -35,6 +41,18 @@ class Overlap(msgspec.Struct, frozen=True):
 
     registry: RegistryKey
     index: int
+
+
+class DockerConfig(Discreet, frozen=True):
+    """What a source holds: entries sorted by registry, all else as settings, and what is worth saying of it."""
+
+    entries: tuple[Entry, ...]
+    settings: tuple[Setting, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Show what may be seen."""
+        return f"DockerConfig({self.entries!r}, {self.settings!r})"
 
 
 class Merged(msgspec.Struct, frozen=True):
@@ -58,34 +76,37 @@ def fingerprint(content: bytes) -> tuple[bytes, frozenset[RegistryKey]]:
     return content_digest(canonical), frozenset(map(RegistryKey, auths)) if isinstance(auths, dict) else frozenset()
 
 
-def parse(content: bytes) -> tuple[Entry, ...]:
-    """Read a ``.dockerconfigjson`` content into canonical entries, sorted by registry.
+def parse(content: bytes) -> DockerConfig:
+    """Read a ``.dockerconfigjson`` content.
 
     Raises:
         DockerConfigError: a kubelet, or a reader of ours, could not use it.
     """
-    document = json_object(content)
-    if document is None:
-        raise DockerConfigError(".dockerconfigjson is not a JSON object")
-    match fold_case(document, frozenset({"auths"})).get("auths"):
-        case None:
-            raise DockerConfigError('.dockerconfigjson has no "auths"; a .dockercfg is of type kubernetes.io/dockercfg')
-        case dict() as auths:
-            return _entries(auths)
-        case _:
-            raise DockerConfigError('"auths" in .dockerconfigjson is not a JSON object')
+    document = _document(content, ".dockerconfigjson", KNOWN)
+    auths = document.get("auths")
+    if auths is None and not document.keys() & {HELPERS, STORE}:
+        raise DockerConfigError('.dockerconfigjson has no "auths"; a .dockercfg is of type kubernetes.io/dockercfg')
+    if not isinstance(auths, dict | None):
+        raise DockerConfigError('"auths" in .dockerconfigjson is not a JSON object')
+    try:
+        settings = settings_of(document)
+    except KeyringError as error:
+        raise DockerConfigError(str(error)) from None
+    return _config(auths or {}, settings)
 
 
-def parse_legacy(content: bytes) -> tuple[Entry, ...]:
-    """Read a ``.dockercfg`` content, the bare map of registries, into canonical entries, sorted by registry.
+def parse_legacy(content: bytes) -> DockerConfig:
+    """Read a ``.dockercfg`` content, the bare map of registries.
 
     Raises:
         DockerConfigError: a kubelet, or a reader of ours, could not use it.
     """
-    auths = json_object(content)
-    if auths is None:
-        raise DockerConfigError(".dockercfg is not a JSON object")
-    return _entries(auths)
+    auths = _document(content, ".dockercfg", {})
+    if list(auths) == ["auths"]:
+        raise DockerConfigError(
+            '.dockercfg holds "auths"; a .dockerconfigjson is of type kubernetes.io/dockerconfigjson'
+        )
+    return _config(auths, ())
 
 
 def basic_entry(registry: str, username: str, password: str) -> Entry:
@@ -111,16 +132,10 @@ def merge(sources: Sequence[Sequence[Entry]]) -> Merged:
     return Merged(tuple(sorted(taken.values(), key=_registry)), tuple(overlaps))
 
 
-def render(entries: Iterable[Entry]) -> bytes:
-    """Write entries, of which no two share a registry, as a canonical ``.dockerconfigjson`` content."""
-    members = (_encode(entry.registry) + b":" + entry.content for entry in sorted(entries, key=_registry))
-    return b'{"auths":{' + b",".join(members) + b"}}"
-
-
-def filing_key(registry: str) -> str:
-    """Return what a kubelet files a registry key under; a key that it skips stands for itself."""
-    key = normalised(registry)
-    return registry if key is None else key
+def render(entries: Iterable[Entry], settings: Iterable[Setting] = ()) -> bytes:
+    """Write entries, of which no two share a registry, and settings as a canonical ``.dockerconfigjson`` content."""
+    auths = joined({entry.registry: entry.content for entry in entries})
+    return joined(members(settings) | {"auths": auths})
 
 
 def registry_key(registry: str) -> RegistryKey:
@@ -142,52 +157,77 @@ def _registry(entry: Entry) -> str:
     return entry.registry
 
 
-def _entries(auths: Mapping[str, object]) -> tuple[Entry, ...]:
+def _document(content: bytes, key: str, spellings: Mapping[str, str]) -> dict[str, object]:
+    try:
+        return _spelled(read_object(content), spellings)
+    except DoubledNameError as error:
+        raise DockerConfigError(f"{key}: {_shown(error.name)} stands twice in one object; keep one") from None
+    except JsonError as error:
+        raise DockerConfigError(f"{key} {error}") from None
+
+
+def _spelled(fields: Mapping[str, object], spellings: Mapping[str, str]) -> dict[str, object]:
+    """Give names that Go's decoder takes in any case their one spelling."""
+    spelled: dict[str, object] = {}
+    for name, value in fields.items():
+        name_or_known = spellings.get(name.casefold(), name)
+        if name_or_known in spelled:
+            raise DoubledNameError(name_or_known)
+        spelled[name_or_known] = value
+    return spelled
+
+
+def _config(auths: Mapping[str, object], settings: tuple[Setting, ...]) -> DockerConfig:
     filed: dict[str, Entry] = {}
-    for entry in _each(auths):
-        first = filed.setdefault(filing_key(entry.registry), entry)
+    remarks: list[str] = []
+    for registry, fields in _each(auths):
+        entry = _entry(registry, fields)
+        first = filed.setdefault(filing_key(registry), entry)
         if first.content != entry.content:
             raise DockerConfigError(
-                f"{_shown(first.registry)} and {_shown(entry.registry)} are one registry to a kubelet, "
+                f"{_shown(first.registry)} and {_shown(registry)} are one registry to a kubelet, "
                 "with two credentials here; keep one"
             )
-    return tuple(filed.values())
+        remarks += [f"{_shown(registry)}: {remark}" for remark in entry_remarks(registry, fields)]
+    return DockerConfig(tuple(filed.values()), settings, (*remarks, *settings_remarks(settings)))
 
 
-def _each(auths: Mapping[str, object]) -> Iterator[Entry]:
+def _each(auths: Mapping[str, object]) -> Iterator[tuple[str, dict[str, object]]]:
     for registry, fields in sorted(auths.items()):
         if not isinstance(fields, dict):
             raise DockerConfigError(f"{_shown(registry)}: the entry is not a JSON object")
-        yield _entry(registry, fields)
+        try:
+            yield registry, _spelled(fields, _SPELLINGS)
+        except DoubledNameError as error:
+            raise DockerConfigError(f"{_shown(registry)}: {_shown(error.name)} stands twice; keep one") from None
 
 
-def _entry(registry: str, given: Mapping[str, object]) -> Entry:
+def _entry(registry: str, fields: Mapping[str, object]) -> Entry:
     key = registry_key(registry)
     try:
-        return Entry(key, _encode(_canonical(given)))
+        return Entry(key, canonical(_canonical(fields)))
     except KeyringError as error:
         raise DockerConfigError(f"{_shown(registry)}: {error}") from None
 
 
-def _canonical(given: Mapping[str, object]) -> dict[str, object]:
-    fields = fold_case(given, _KNOWN)
+def _canonical(fields: Mapping[str, object]) -> dict[str, object]:
     username, password, email = (text_field(fields, name) for name in ("username", "password", "email"))
     if auth := text_field(fields, "auth"):
         username, password = decode_auth(auth)
     if ":" in username:
         raise KeyringError("username holds a colon, which no registry can take apart again")
-    canonical = {name: value for name, value in fields.items() if name not in _KNOWN}
+    kept = {name: value for name, value in fields.items() if name not in _LOGIN}
     if username or password:
         pair = b64encode(f"{username}:{password}".encode()).decode()
-        canonical |= {"auth": pair, "username": username, "password": password}
-    if not any(canonical.values()):
+        kept |= {"auth": pair, "username": username, "password": password}
+    elif not any(kept.get(name) for name in _TOKENS):
         raise KeyringError(
             "the entry holds no credential; a login kept in a credential store of the machine it comes from "
             "is not in the file"
         )
     if email:
-        canonical["email"] = email
-    return canonical
+        kept["email"] = email
+    return kept
 
 
 def _shown(registry: str) -> str:

@@ -19,11 +19,9 @@ from imps_multi.model.discreet import Discreet
 
 DEFAULT_REGISTRY: Final = "index.docker.io"
 _DOCKER_HUB: Final = ("docker.io", "index.docker.io")
-_HOST: Final = re.compile(r"\[[^\]/%]*\](?::\d*)?|[^\x00-\x20#%/?@\\^`{|}\x7f]*")
+_HOST: Final = re.compile(r"\[[^\[\]/%]*\](?::\d*)?|[^\x00-\x20#%/?@\[\]\\^`{|}\x7f]*")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
-_GLOB: Final = re.compile(r"(?P<any>[*?])|\[(?P<members>(?:[^\]\-](?:-[^\]\-])?)+)\]|[^*?\[]")
-_MEMBER: Final = re.compile(r"(.)(?:-(.))?", re.DOTALL)
 _HTML: Final = str.maketrans({"&": "\\u0026", "<": "\\u003c", ">": "\\u003e", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
@@ -51,6 +49,12 @@ def normalised(key: str) -> str | None:
         return None
     path = url.path[3:] if url.path.startswith(("/v1/", "/v2/")) else url.path
     return url.host if path in {"", "/"} else url.host + path
+
+
+def filing_key(key: str) -> str:
+    """Return what a kubelet files a registry key under; a key that it skips stands for itself."""
+    filed = normalised(key)
+    return key if filed is None else filed
 
 
 def decode_auth(auth: str) -> tuple[str, str]:
@@ -99,7 +103,9 @@ def read(content: bytes) -> tuple[Credential, ...]:
     Raises:
         KeyringError: it would fail the whole pod.
     """
-    document = fold_case(_object(content, ".dockerconfigjson"), frozenset({"auths"}))
+    document = fold_case(_object(content, ".dockerconfigjson"), frozenset({"auths", "httpheaders"}))
+    if not are_headers(document.get("httpheaders")):
+        raise KeyringError("HttpHeaders is not an object of texts")
     return _credentials(document.get("auths"))
 
 
@@ -155,6 +161,16 @@ def matches(key: str, name: str) -> bool:
         and target.path.startswith(glob.path)
         and all(_label_matches(pattern, label) for pattern, label in zip(glob.labels, target.labels, strict=True))
     )
+
+
+def can_match(key: str) -> bool:
+    """Say whether any image's name can match a normalised key: none matches an IPv6 address without a port."""
+    return not key.partition("/")[0].endswith("]")
+
+
+def are_headers(value: object) -> bool:
+    """Say whether a kubelet reads a value as HTTP headers: it uses none, but fails on what is something else."""
+    return value is None or (isinstance(value, dict) and all(isinstance(one, str | None) for one in value.values()))
 
 
 def fold_case(fields: Mapping[str, object], known: frozenset[str]) -> dict[str, object]:
@@ -239,26 +255,13 @@ def _parsed(schemeless: str) -> _Url | None:
 
 
 def _label_matches(pattern: str, label: str) -> bool:
-    """Match one host label as Go's ``filepath.Match`` does; a bad pattern matches nothing.
+    """Match one host label as Go's ``filepath.Match`` does, whose only signs in a host that parses are * and ?.
 
-    A host that parses holds no ``^`` and no backslash, so a class is never negated and nothing is escaped.
+    An IPv6 address without a port is read as a set of letters there, and matches nothing that is looked up.
     """
-    pieces = [_glob_piece(found) for found in _GLOB.finditer(pattern)]
-    whole = sum(len(found[0]) for found in _GLOB.finditer(pattern)) == len(pattern)
-    return whole and re.fullmatch("".join(pieces), label, re.DOTALL) is not None
-
-
-def _glob_piece(found: re.Match[str]) -> str:
-    match found.lastgroup:
-        case "any":
-            return "[^/]*" if found["any"] == "*" else "[^/]"
-        case "members":
-            ranges = [(member[1], member[2] or member[1]) for member in _MEMBER.finditer(found["members"])]
-            inside = "".join(f"{re.escape(low)}-{re.escape(high)}" for low, high in ranges if low <= high)
-            # A range that runs backwards holds nothing, and an empty class does not compile in Python.
-            return f"[{inside}]" if inside else "(?!)"
-        case _:
-            return re.escape(found[0])
+    signs = {"*": "[^/]*", "?": "[^/]"}
+    wanted = "".join(signs.get(sign) or re.escape(sign) for sign in pattern)
+    return "[" not in pattern and re.fullmatch(wanted, label, re.DOTALL) is not None
 
 
 def _is_default_registry(name: str) -> bool:

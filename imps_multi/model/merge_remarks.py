@@ -7,16 +7,22 @@ from collections.abc import Sequence
 
 from imps_multi.model.credential import SourceState
 from imps_multi.model.dockerconfig import LARGE_SECRET_BYTES, merge, render
+from imps_multi.model.payload import merge_source_settings
 
 
 def merge_remarks(sources: Sequence[SourceState]) -> list[str]:
-    """Name each entry that lost to an earlier source, and the size of a merged Secret that is unusually large."""
+    """Name each entry and setting that lost to an earlier source, and the size of an unusually large merged Secret."""
     merged = merge([source.entries for source in sources])
     remarks = [
         f"{sources[lost.index].ref} names {lost.registry} too, which an earlier source gives"
         for lost in merged.overlaps
     ]
-    size = len(render(merged.entries))
+    settings = merge_source_settings(sources)
+    remarks += [
+        f"{sources[index].ref} has {setting.shown} too, which an earlier source decides"
+        for setting, index in settings.lost
+    ]
+    size = len(render(merged.entries, settings.kept))
     if size > LARGE_SECRET_BYTES:
         remarks.append(f"the merged Secret is large: {size >> 10} KiB, in every namespace")
     return remarks

@@ -5,11 +5,13 @@ every cluster that is equal in these.
 """
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from imps_multi.model.credential import Bounds, Entry, SourceKind, SourceState
 from imps_multi.model.discreet import Discreet
-from imps_multi.model.dockerconfig import filing_key, fingerprint, merge, render
+from imps_multi.model.docker_settings import Given, MergedSettings, merge_settings
+from imps_multi.model.dockerconfig import fingerprint, merge, render
+from imps_multi.model.keyring import KeyringError, filing_key, read
 from imps_multi.model.matching import glob_match
 from imps_multi.model.names import ClusterName, NamespaceName, PolicyName, RegistryKey
 from imps_multi.model.world import Resolved, Retained
@@ -26,6 +28,8 @@ class Payload(Discreet, frozen=True):
     registries: frozenset[RegistryKey]
     expires_at: float | None = None
     size: int = 0
+    fault: str = ""
+    """Why a kubelet could not read it, or empty; holds no value."""
 
     def __repr__(self) -> str:
         """Show what may be seen."""
@@ -62,7 +66,7 @@ def granted(resolved: Resolved, cluster: ClusterName, namespace: NamespaceName) 
 
 
 def build(
-    sources: Iterable[SourceState],
+    sources: Sequence[SourceState],
     resolved: Resolved,
     *,
     keep: frozenset[RegistryKey] = frozenset(),
@@ -83,7 +87,8 @@ def build(
     if only is not None:
         given = _limited(given, only)
     merged = merge([entries for entries, _ in given]).entries
-    raw = render(merged)
+    settings = merge_source_settings(sources).kept
+    raw = render(merged, settings)
     digest, registries = fingerprint(raw)
     chosen = set(merged)
     expiries = [expiry for entries, expiry in given if expiry is not None and chosen.intersection(entries)]
@@ -93,7 +98,24 @@ def build(
         registries=registries,
         expires_at=min(expiries, default=None),
         size=len(raw),
+        fault=_fault(raw),
     )
+
+
+def merge_source_settings(sources: Sequence[SourceState]) -> MergedSettings:
+    """Merge what sources hold beside logins."""
+    return merge_settings(
+        [Given(tuple(entry.registry for entry in source.entries), source.settings) for source in sources]
+    )
+
+
+def _fault(raw: bytes) -> str:
+    """Judge what is to be written as a kubelet does, for one that it cannot read fails every pod that names it."""
+    try:
+        read(raw)
+    except KeyringError as error:
+        return str(error)
+    return ""
 
 
 def given_before(resolved: Resolved) -> Mapping[RegistryKey, Retained]:
@@ -120,19 +142,19 @@ def unknown(sources: Iterable[SourceState]) -> bool:
     return any(source.kind is SourceKind.UNKNOWN for source in sources)
 
 
-Given = list[tuple[tuple[Entry, ...], float | None]]
+_Lives = list[tuple[tuple[Entry, ...], float | None]]
 
 
-def _by_life(sources: Iterable[SourceState], now: float | None) -> tuple[Given, Given]:
-    live: Given = []
-    dead: Given = []
+def _by_life(sources: Iterable[SourceState], now: float | None) -> tuple[_Lives, _Lives]:
+    live: _Lives = []
+    dead: _Lives = []
     for source in sources:
         expired = now is not None and source.expires_at is not None and source.expires_at <= now
         (dead if expired else live).append((source.entries, source.expires_at))
     return live, dead
 
 
-def _limited(given: Given, registries: frozenset[RegistryKey]) -> Given:
+def _limited(given: _Lives, registries: frozenset[RegistryKey]) -> _Lives:
     filed = {filing_key(key) for key in registries}
     return [
         (tuple(entry for entry in entries if filing_key(entry.registry) in filed), expires_at)

@@ -121,16 +121,20 @@ def expiry_there(seen: SeenSecret) -> float | None:
 
 
 def impossible(seen: SeenSecret, update: Update) -> tuple[str, str] | None:
-    """Return why an API server would refuse an update, as reason and message."""
+    """Return why an update would be refused, or would do harm, as reason and message."""
     if update.wanted is None:
         return None
-    if too_large(update.wanted):
-        return "TooLarge", TOO_LARGE
+    if (trouble := unwritable(update.wanted)) is not None:
+        return trouble
     if seen.immutable:
         return "Immutable", "the Secret is immutable; delete it, and it will be made anew"
     return None
 
 
-def too_large(wanted: Wanted) -> bool:
-    """Say whether an API server would not take it."""
-    return wanted.payload.size > MAX_SECRET_BYTES
+def unwritable(wanted: Wanted) -> tuple[str, str] | None:
+    """Return why an API server would not take a target, or a kubelet not read it, as reason and message."""
+    if wanted.payload.size > MAX_SECRET_BYTES:
+        return "TooLarge", TOO_LARGE
+    if wanted.payload.fault:
+        return "Unreadable", f"a kubelet could not read the merged Secret: {wanted.payload.fault}"
+    return None

@@ -21,6 +21,7 @@ from imps_multi.model.report import ClusterReport, Phase, PolicyTally
 from imps_multi.model.status import PolicyStatus, TargetCounts
 from imps_multi.model.validity import dns_label_problem
 from imps_multi.model.view import reaches
+from imps_multi.model.wording import counted
 from imps_multi.model.world import Resolved
 
 ANSWERED = frozenset({"Unauthorized", "Forbidden", "Duplicate", "Throttled", "InternalError"})
@@ -95,11 +96,16 @@ def _target_trouble(resolved: Resolved, around: Circumstances) -> Ready | None:
     reasons = {reason for tally in mine.values() for reason in tally.reasons}
     text = _trouble_text(mine, around)
     if counts.conflict:
-        return Ready("False", "Conflict", f"{counts.conflict} targets are in conflict: {text}", Severity.WRONG)
+        return Ready(
+            "False",
+            "Conflict",
+            f"{counted(counts.conflict, 'target is', 'targets are')} in conflict: {text}",
+            Severity.WRONG,
+        )
     if "Contested" in reasons:
         return Ready("False", "Contested", f"somebody keeps changing targets: {text}", Severity.WRONG)
     if counts.failed or counts.pending:
-        message = f"{counts.summary} targets are in sync, {counts.failed} failed, {counts.pending} pending: {text}"
+        message = f"{synced_text(counts)}, {counts.failed} failed, {counts.pending} pending: {text}"
         return Ready("False", "PartiallySynced", message, Severity.WRONG)
     refused = _refused(mine) + [
         f"{report.settings.name}: {report.contact.reason}: {report.contact.message}"
@@ -131,9 +137,9 @@ def _starting_text(report: ClusterReport) -> str:
 
 def _all_synced(resolved: Resolved, around: Circumstances) -> Ready:
     counts = target_counts(tallies_of(resolved, around).values())
-    message = f"{counts.summary} targets are in sync"
+    message = synced_text(counts)
     if counts.lingering:
-        message += f", {counts.lingering} linger"
+        message += f", {counted(counts.lingering, 'lingers', 'linger')}"
     return Ready("True", "AllSynced", message + _remarks(resolved, around))
 
 
@@ -152,7 +158,9 @@ def sources_resolved(resolved: Resolved, around: Circumstances) -> Ready:
         return Ready("False", "SourceError", _some([f"{one.ref}: {one.message}" for one in wrong]), Severity.WRONG)
     if waiting:
         return Ready("Unknown", "Waiting", _some([f"{one.ref}: {one.message}" for one in waiting]))
-    return Ready("True", "AllResolved", f"{len(resolved.sources)} sources are resolved")
+    remarks = [f"{one.ref}: {one.message}" for one in resolved.sources if one.message]
+    said = f"{counted(len(resolved.sources), 'source is', 'sources are')} resolved"
+    return Ready("True", "AllResolved", f"{said}; {_some(remarks)}" if remarks else said)
 
 
 def _refusals(resolved: Resolved, around: Circumstances) -> Iterable[str]:
@@ -171,12 +179,14 @@ def targets_synced(resolved: Resolved, around: Circumstances) -> Ready:
     """Say whether every target is as it should be, and whether what should go can be taken away."""
     mine = tallies_of(resolved, around)
     counts = target_counts(mine.values())
-    said = f"{counts.summary} targets are in sync"
+    said = synced_text(counts)
     if counts.in_sync != counts.desired:
         return Ready("False", "PartiallySynced", f"{said}: {_trouble_text(mine, around)}")
     if counts.failed:
         return Ready(
-            "False", "DeletionFailed", f"{counts.failed} targets cannot be removed: {_trouble_text(mine, around)}"
+            "False",
+            "DeletionFailed",
+            f"{counted(counts.failed, 'target', 'targets')} cannot be removed: {_trouble_text(mine, around)}",
         )
     if refused := _refused(mine):
         return Ready("False", "Forbidden", _some(refused))
@@ -195,7 +205,7 @@ def targets_reachable(resolved: Resolved, around: Circumstances) -> Ready:
         return Ready("False", "TargetUnreachable", _away_text(away))
     if any(report.contact.phase is Phase.STARTING for report in selected):
         return Ready("Unknown", "Starting", "not every cluster was contacted yet")
-    return Ready("True", "AllReachable", f"{len(selected)} clusters are reachable")
+    return Ready("True", "AllReachable", f"{counted(len(selected), 'cluster is', 'clusters are')} reachable")
 
 
 def credentials_fresh(resolved: Resolved, around: Circumstances) -> Ready:
@@ -225,9 +235,10 @@ def _remarks(resolved: Resolved, around: Circumstances) -> str:
         remarks.append("no cluster is selected")
     elif not any(tally.desired for tally in tallies_of(resolved, around).values()):
         remarks.append("no namespace is selected")
-    overlaps = merge_remarks(resolved.sources)
-    if overlaps:
-        remarks.append(_some(overlaps))
+    of_sources = [f"{one.ref}: {one.message}" for one in resolved.sources if one.message and not one.reason]
+    for texts in (merge_remarks(resolved.sources), of_sources):
+        if texts:
+            remarks.append(_some(texts))
     return "; " + "; ".join(remarks) if remarks else ""
 
 
@@ -329,7 +340,10 @@ def concerns(one: HeldSet, resolved: Resolved) -> bool:
 
 def held_text(held: Iterable[HeldSet]) -> str:
     """Say what waits for approval, and how to approve it."""
-    return "; ".join(f"{len(one.members)} removals wait for approval ({one.why}): approve {one.id}" for one in held)
+    return "; ".join(
+        f"{counted(len(one.members), 'removal waits', 'removals wait')} for approval ({one.why}): approve {one.id}"
+        for one in held
+    )
 
 
 def ending_text(resolved: Resolved) -> str:
@@ -340,6 +354,11 @@ def ending_text(resolved: Resolved) -> str:
         if kept.expires_at is not None and not kept.renewable
     ]
     return f"; cannot be refreshed meanwhile, its source is gone: {_some(ending)}" if ending else ""
+
+
+def synced_text(counts: TargetCounts) -> str:
+    """Say how many targets are in sync, of how many."""
+    return f"{counts.summary} {'target is' if counts.desired == 1 else 'targets are'} in sync"
 
 
 def _trouble_text(mine: Mapping[ClusterName, PolicyTally], around: Circumstances) -> str:

@@ -11,10 +11,13 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from imps_multi.model.credential import Entry, Interpretation, MintSource, SourceFault, StaticSource
-from imps_multi.model.dockerconfig import DockerConfigError, basic_entry, merge, parse, parse_legacy
+from imps_multi.model.credential import Interpretation, MintSource, SourceFault, StaticSource
+from imps_multi.model.docker_remarks import DOCKER_HUB_KEY, entry_remarks
+from imps_multi.model.docker_settings import HELPERS, STORE
+from imps_multi.model.dockerconfig import DockerConfig, DockerConfigError, basic_entry, merge, parse, parse_legacy
 from imps_multi.model.ecr_fields import ECR_TYPE
 from imps_multi.model.hub import SourceSecret
+from imps_multi.model.keyring import filing_key
 from imps_multi.model.names import DOCKERCONFIGJSON_KEY, DOCKERCONFIGJSON_TYPE, REGISTRY_ANNOTATION
 from imps_multi.ports import Interpreter
 from imps_multi.registries.azure_source import AZURE_TYPE, azure_source
@@ -26,9 +29,7 @@ from imps_multi.registries.source_fields import UnusableSecretError, bounds, ite
 DOCKERCFG_TYPE: Final = "kubernetes.io/dockercfg"
 DOCKERCFG_KEY: Final = ".dockercfg"
 BASIC_AUTH_TYPE: Final = "kubernetes.io/basic-auth"
-DOCKER_HUB_KEY: Final = "https://index.docker.io/v1/"
-"""The key that Docker and the kubelet know Docker Hub by."""
-_DOCKER_HUB: Final = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+_DOCKER_HUB: Final = frozenset({"docker.io", "index.docker.io", "index.docker.io/v1", "registry-1.docker.io"})
 
 
 class ReadMinted(Protocol):
@@ -57,7 +58,8 @@ def _interpret(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[s
             return ecr_source(secret, ambient=ambient, endpoints=endpoints)
         if secret.type in _MINTED:
             return _installed(_MINTED[secret.type], secret.type).read(secret, ambient=ambient, endpoints=endpoints)
-        return StaticSource(_static(secret), bounds(secret))
+        config = _static(secret)
+        return StaticSource(config.entries, bounds(secret), settings=config.settings, remark="; ".join(config.remarks))
     except (UnusableSecretError, DockerConfigError) as error:
         return SourceFault(str(error))
 
@@ -75,7 +77,7 @@ def _installed(kind: Minted, name: str) -> Minted:
     return kind
 
 
-def _static(secret: SourceSecret) -> tuple[Entry, ...]:
+def _static(secret: SourceSecret) -> DockerConfig:
     read = _STATIC.get(secret.type)
     if read is not None:
         return read(secret)
@@ -88,19 +90,22 @@ def _static(secret: SourceSecret) -> tuple[Entry, ...]:
     )
 
 
-def _docker_file(secret: SourceSecret, *, key: str, read: Callable[[bytes], tuple[Entry, ...]]) -> tuple[Entry, ...]:
+def _docker_file(secret: SourceSecret, *, key: str, read: Callable[[bytes], DockerConfig]) -> DockerConfig:
     if not secret.data.get(key):
         raise UnusableSecretError(f"key {key} is {'empty' if key in secret.data else 'missing'}")
     try:
-        entries = read(secret.data[key])
+        config = read(secret.data[key])
     except DockerConfigError as error:
         raise UnusableSecretError(f"key {key}: {error}") from None
-    if not entries:
-        raise UnusableSecretError(f"key {key} names no registry at all; it needs an entry for each")
-    return entries
+    if not config.entries:
+        helpers = sorted({one.name for one in config.settings} & {HELPERS, STORE})
+        programs = "name programs" if len(helpers) > 1 else "names programs"
+        why = f"; {' and '.join(helpers)} {programs} that no kubelet runs" if helpers else ""
+        raise UnusableSecretError(f"key {key} names no registry at all; it needs an entry for each{why}")
+    return config
 
 
-def _basic_auth(secret: SourceSecret) -> tuple[Entry, ...]:
+def _basic_auth(secret: SourceSecret) -> DockerConfig:
     registries = items(secret.annotations.get(REGISTRY_ANNOTATION, ""))
     if not registries:
         raise UnusableSecretError(
@@ -108,7 +113,10 @@ def _basic_auth(secret: SourceSecret) -> tuple[Entry, ...]:
         )
     username, password = (_login(secret, key) for key in ("username", "password"))
     # Two spellings of one registry hold one credential here, so either of them will do.
-    return merge([[basic_entry(_docker_hub(registry), username, password) for registry in registries]]).entries
+    entries = merge([[basic_entry(_docker_hub(registry), username, password) for registry in registries]]).entries
+    given = {"username": username, "password": password}
+    remarks = [f"{entry.registry!r}: {remark}" for entry in entries for remark in entry_remarks(entry.registry, given)]
+    return DockerConfig(entries, remarks=tuple(remarks))
 
 
 def _login(secret: SourceSecret, key: str) -> str:
@@ -125,10 +133,11 @@ def _login(secret: SourceSecret, key: str) -> str:
 
 
 def _docker_hub(registry: str) -> str:
-    return DOCKER_HUB_KEY if registry in _DOCKER_HUB else registry
+    """Write Docker Hub, however it is spelled, as the one key that images without a host are looked up under."""
+    return DOCKER_HUB_KEY if filing_key(registry) in _DOCKER_HUB else registry
 
 
-_STATIC: Final[dict[str, Callable[[SourceSecret], tuple[Entry, ...]]]] = {
+_STATIC: Final[dict[str, Callable[[SourceSecret], DockerConfig]]] = {
     DOCKERCONFIGJSON_TYPE: partial(_docker_file, key=DOCKERCONFIGJSON_KEY, read=parse),
     DOCKERCFG_TYPE: partial(_docker_file, key=DOCKERCFG_KEY, read=parse_legacy),
     BASIC_AUTH_TYPE: _basic_auth,

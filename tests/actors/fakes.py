@@ -351,6 +351,6 @@ def interpret(source: SourceSecret) -> Interpretation:
     namespaces = source.annotations.get("imps-multi.io/allow-namespaces")
     bounds = Bounds(namespaces=tuple(namespaces.split(",")) if namespaces else None)
     try:
-        return StaticSource(parse(source.data.get(".dockerconfigjson", b"")), bounds)
+        return StaticSource(parse(source.data.get(".dockerconfigjson", b"")).entries, bounds)
     except DockerConfigError as error:
         return SourceFault(str(error))

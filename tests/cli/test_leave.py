@@ -36,8 +36,8 @@ def test_how_it_ends(result: LeaveResult, expected: int) -> None:
 
 def test_the_question_names_the_counts() -> None:
     asked = [secret(1), secret(2, cluster="west"), secret(3, operation="release")]
-    assert question(asked) == "Delete 2 Secrets and take our marks off 1 Secrets in 2 clusters?"
-    assert question([secret(3, operation="release")]) == "Take our marks off 1 Secrets in 1 cluster?"
+    assert question(asked) == "Delete 2 Secrets and take our marks off 1 Secret in 2 clusters?"
+    assert question([secret(3, operation="release")]) == "Take our marks off 1 Secret in 1 cluster?"
 
 
 def test_the_table_sums_up_by_cluster_policy_and_outcome() -> None:

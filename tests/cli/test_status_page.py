@@ -100,13 +100,15 @@ def test_a_source_that_fails_comes_first_then_what_expires_first() -> None:
     late = CredentialView("ns", "late", "ecr", "minted", expires_at=at(7200))
     soon = structs.replace(late, name="soon", expires_at=at(600), next_refresh=at(60))
     stored = CredentialView("ns", "stored", "static", "stored")
+    odd = CredentialView("ns", "z", "static", "stored", message="its password is empty")
     failing = CredentialView("ns", "x", "ecr", "unknown", reason="Forbidden", message="refused")
-    rows = shown(ServiceStatus("1", HUB, credentials=[late, soon, stored, failing]))["SOURCESTATE"].rows
+    rows = shown(ServiceStatus("1", HUB, credentials=[late, soon, stored, odd, failing]))["SOURCESTATE"].rows
     assert list(rows) == [
         ("ns/x", "unknown", "", "", "Forbidden: refused"),
         ("ns/soon", "minted", "in 10m", "in 60s", ""),
         ("ns/late", "minted", "in 2h", "", ""),
         ("ns/stored", "stored", "never", "", ""),
+        ("ns/z", "stored", "never", "", "its password is empty"),
     ]
 
 

@@ -122,6 +122,39 @@ def test_a_source_that_cannot_be_used_is_an_error_that_names_the_key(
     assert said in line
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (
+            "registry.example.com",
+            "https://index.docker.io/v1",
+            "'https://index.docker.io/v1': no image is ever looked up",
+        ),
+        ('"username": "u", ', "", "'registry.example.com': the user name is empty"),
+        ('{"auths"', '{"credsStore": "x", "auths"', "credsStore is kept, for tools that mount the Secret"),
+    ],
+)
+def test_what_works_but_looks_wrong_is_a_warning_at_its_key(place: Path, before: str, after: str, said: str) -> None:
+    change(place / "hub" / "source.yaml", before, after)
+    (line,) = lines("hub", code=0)
+    assert line.startswith(f"hub/source.yaml:6:3: warning: stringData[.dockerconfigjson]: {said}")
+
+
+def test_a_registry_that_two_sources_of_a_policy_name_is_a_warning(place: Path) -> None:
+    (place / "hub" / "more.yaml").write_text(SOURCE.replace("name: dockerhub", "name: other"))
+    change(
+        place / "hub" / "policy.yaml",
+        "      - {name: dock",
+        "      - {name: other, namespace: registry-access}\n      - {name: dock",
+    )
+    assert lines("hub", code=0) == [
+        (
+            "hub/policy.yaml:6:5: warning: spec.registry.credentials: "
+            "registry-access/dockerhub names registry.example.com too, which an earlier source gives"
+        )
+    ]
+
+
 def test_a_source_that_is_not_given_is_a_warning_with_the_nearest_name(place: Path) -> None:
     change(place / "hub" / "policy.yaml", "name: dockerhub", "name: dockrhub")
     assert lines("hub", code=0) == [

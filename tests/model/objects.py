@@ -15,6 +15,7 @@ from imps_multi.model.names import OUR_ANNOTATIONS, OUR_LABELS, NamespaceName, S
 from imps_multi.model.observed import Marks, Owners, Pairs, SeenSecret
 from imps_multi.model.target_plan import Create, Delete, TargetPlan, Update
 from imps_multi.model.writing import patch_body
+from tests import kubelet
 
 Object = dict[str, object]
 KEY = ".dockerconfigjson"
@@ -114,7 +115,14 @@ def _veiled(values: object, clear: frozenset[str]) -> Pairs:
 
 
 def carry_out(found: Object | None, plan: TargetPlan) -> Object | None:
-    """Do what an API server would do with a plan's write; it fails where the server would refuse."""
+    """Do what an API server would do with a plan's write; it fails where that, or a kubelet later, would refuse."""
+    after = _carried_out(found, plan)
+    if after is not None and isinstance(plan.write, Create | Update) and plan.write.wanted is not None:
+        kubelet.keyring(str(after["type"]), {key: b64decode(value) for key, value in texts(after["data"]).items()})
+    return after
+
+
+def _carried_out(found: Object | None, plan: TargetPlan) -> Object | None:
     match plan.write:
         case Create(wanted=wanted):
             assert found is None, "409 AlreadyExists"

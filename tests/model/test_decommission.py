@@ -120,7 +120,7 @@ SYNCED = World(version=1, synced=True)
         ),
         (
             report(PolicyTally(lingering=1), phase=Phase.PAUSED),
-            (DECOMMISSIONING, "1 Secrets of ours are left; nothing is written there: it is paused or observed"),
+            (DECOMMISSIONING, "1 Secret of ours is left; nothing is written there: it is paused or observed"),
         ),
         (report(looked=0), (DECOMMISSIONING, "what of ours is there is being looked at")),
     ],

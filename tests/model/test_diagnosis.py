@@ -101,6 +101,7 @@ def test_a_hub_tells_its_problems_policies_and_sources() -> None:
         credentials=[
             CredentialView("ns", "good", "static", "stored", ["r.example"]),
             CredentialView("ns", "later", "ecr", "unknown", reason="Waiting"),
+            CredentialView("ns", "odd", "static", "stored", ["r.example"], message="key note is unknown"),
             CredentialView("ns", "bad", "static", "unknown", reason="SourceError", message="no key"),
         ],
     )
@@ -109,6 +110,7 @@ def test_a_hub_tells_its_problems_policies_and_sources() -> None:
         ("policy p", "wrong", "InvalidSpec: spec: bad"),
         ("source ns/good", "ok", "r.example"),
         ("source ns/later", "ok", "ecr"),
+        ("source ns/odd", "warning", "key note is unknown"),
         ("source ns/bad", "wrong", "SourceError: no key"),
     ]
 

@@ -15,16 +15,18 @@ from imps_multi.model.dockerconfig import (
     DockerConfigError,
     Overlap,
     basic_entry,
-    filing_key,
     fingerprint,
     merge,
     parse,
     parse_legacy,
     render,
 )
+from imps_multi.model.keyring import filing_key
 from imps_multi.model.names import RegistryKey
+from tests import kubelet
 
 MARK = "MARKEDVALUE"
+KIND, KEY = "kubernetes.io/dockerconfigjson", ".dockerconfigjson"
 
 
 def auth(username: str, password: str) -> str:
@@ -40,7 +42,7 @@ def fields(entry: Entry) -> object:
 
 
 def content_of(given_fields: object) -> bytes:
-    (entry,) = parse(json.dumps({"auths": {"quay.io": given_fields}}).encode())
+    (entry,) = parse(json.dumps({"auths": {"quay.io": given_fields}}).encode()).entries
     return entry.content
 
 
@@ -88,6 +90,8 @@ def test_an_entry_holds_user_password_and_padded_auth_sorted() -> None:
         {"auth": "dTpwOnE="},
         {"auth": "dTpwOnE"},
         {"auth": "dTpw\nOnE="},
+        {"auth": "dTpwOnE=\r\n"},
+        {"auth": "dTpwOnE\n"},
         {"Auth": "dTpwOnE="},
         {"username": "u", "password": "p:q"},
         {"username": "u", "password": "p:q", "auth": ""},
@@ -118,22 +122,50 @@ def test_a_legacy_file_gives_the_same_entries() -> None:
     assert parse(json.dumps({"auths": auths}).encode()) == parse_legacy(json.dumps(auths).encode())
 
 
+def test_a_file_of_the_other_kind_is_said() -> None:
+    with pytest.raises(DockerConfigError, match=r"kubernetes\.io/dockerconfigjson"):
+        parse_legacy(json.dumps({"auths": {"quay.io": {"auth": auth("u", "p")}}}).encode())
+
+
 def test_a_source_that_names_no_registry_gives_nothing() -> None:
-    assert parse(b'{"auths":{}}') == ()
+    assert parse(b'{"auths":{}}').entries == ()
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "not a JSON object"),
-        (b"[" * 100_000, "not a JSON object"),
+        (b"", ".dockerconfigjson is not a JSON object: cannot be read at line 1, column 1"),
+        (b"[]", ".dockerconfigjson is not a JSON object"),
+        (b"[" * 100_000, "nested deeper than 64"),
+        (b'{"auths":{},"x":' + b"[" * 64 + b"]" * 64 + b"}", "nested deeper than 64"),
+        (b'\xef\xbb\xbf{"auths":{}}', "starts with a byte order mark"),
+        (b'{"auths":{}}\n{', "there is more behind its end at line 2, column 1"),
+        (b'{"auths":{}}\0', "there is more behind its end at line 1, column 13"),
+        (b'{"auths":{},}', "cannot be read at line 1, column"),
+        (b'{"auths":{"x\xff":{}}}', "is not UTF-8 text"),
+        ('{"auths":{}}'.encode("utf-16"), "is not UTF-8 text"),
+        (b'{"auths":{},"x":"MARKEDVALUE \\ud800"}', "half of a surrogate pair"),
+        (b'{"auths":{},"\\udc00MARKEDVALUE":1}', "half of a surrogate pair"),
+        (b'{"auths":{},"x":NaN}', "NaN or Infinity"),
+        (b'{"auths":{},"x":-Infinity}', "NaN or Infinity"),
+        (b'{"auths":{},"x":1e999}', "a number that is too large"),
+        (b'{"auths":{},"x":' + b"9" * 5000 + b"}", "a number that is too large"),
+        (b'{"auths":{},"auths":{}}', "'auths' stands twice"),
+        (b'{"auths":{},"AUTHS":{}}', "'auths' stands twice"),
+        (b'{"auths":{"a.io":{"auth":"dTpw"},"a.io":{"auth":"MARKEDVALUE"}}}', "'a.io' stands twice"),
+        (b'{"auths":{"a.io":{"auth":"dTpw","Auth":"MARKEDVALUE"}}}', "'a.io': 'auth' stands twice"),
+        (b'{"auths":{"https://u:MARKEDVALUE@a.io":1,"https://u:MARKEDVALUE@a.io":1}}', "'https://a.io' stands twice"),
         (b'{"quay.io":{}}', "kubernetes.io/dockercfg"),
         (b'{"auths":null}', "auths"),
         (b'{"auths":[]}', "not a JSON object"),
         (config(registry=MARK), "'registry': the entry is not a JSON object"),
+        (config(registry=None), "'registry': the entry is not a JSON object"),
         (config(registry={}), "'registry': the entry holds no credential"),
         (config(registry={"email": MARK}), "'registry': the entry holds no credential"),
+        (config(registry={"identitytoken": "", "x": MARK}), "'registry': the entry holds no credential"),
         (config(registry={"auth": MARK + "?"}), "'registry': auth is not standard base64"),
+        (config(registry={"auth": " " + auth("u", MARK)}), "'registry': auth is not standard base64"),
+        (config(registry={"auth": auth("u", MARK) + "="}), "'registry': auth is not standard base64"),
         (config(registry={"auth": b64encode(MARK.encode()).decode()}), "'registry': auth does not hold user:password"),
         (config(registry={"auth": b64encode(b"\xff:x").decode()}), "'registry': auth does not hold UTF-8 text"),
         (config(registry={"password": [MARK]}), "'registry': password is not a string"),
@@ -157,7 +189,7 @@ def test_two_keys_of_one_registry_with_two_credentials_are_an_error() -> None:
 
 def test_two_keys_of_one_registry_with_one_credential_become_one() -> None:
     auths = {"index.docker.io": {"auth": auth("u", "p")}, "https://index.docker.io/v1/": {"auth": auth("u", "p")}}
-    (entry,) = parse(json.dumps({"auths": auths}).encode())
+    (entry,) = parse(json.dumps({"auths": auths}).encode()).entries
     assert entry.registry == "https://index.docker.io/v1/"
 
 
@@ -190,7 +222,7 @@ def test_a_changed_value_changes_the_fingerprint() -> None:
 @given(contents)
 def test_what_is_accepted_the_kubelet_reads_alike_and_what_is_refused_is_refused_properly(content: bytes) -> None:
     try:
-        entries = parse(content)
+        entries = parse(content).entries
     except DockerConfigError:
         return
     source = {credential.key: credential for credential in keyring.read(content)}
@@ -220,9 +252,68 @@ def test_any_content_has_a_fingerprint(content: bytes) -> None:
 def test_what_is_rendered_is_canonical_and_reads_back(entries: tuple[Entry, ...]) -> None:
     content = render(entries)
     compact = json.dumps(json.loads(content), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    assert (compact, entries) == (content, parse(content))
+    assert (compact, entries) == (content, parse(content).entries)
     assert (content_digest(content), frozenset(entry.registry for entry in entries)) == fingerprint(content)
     assert content == render(reversed(entries))
+
+
+numbers = st.integers(-(2**40), 2**40)
+kept_json = st.recursive(
+    st.none() | st.booleans() | numbers | st.floats(allow_nan=False, allow_infinity=False) | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+def respelled(value: object, draw: st.DataObject) -> str:
+    """Write JSON in one of its other spellings: order, spaces, escapes, number forms."""
+    space = draw.draw(st.sampled_from(["", " ", "\n\t", "\r\n"]))
+    match value:
+        case dict():
+            names = draw.draw(st.permutations(list(value)))
+            inside = [f"{respelled(name, draw)}{space}:{respelled(value[name], draw)}{space}" for name in names]
+            return f"{{{space}{','.join(inside)}}}"
+        case list():
+            return f"[{space}{','.join(respelled(each, draw) + space for each in value)}]"
+        case str():
+            units = value.encode("utf-16-be")
+            escaped = "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+            return draw.draw(
+                st.sampled_from([json.dumps(value), json.dumps(value, ensure_ascii=False), f'"{escaped}"'])
+            )
+        case bool() | None:
+            return json.dumps(value)
+        case int():
+            return draw.draw(st.sampled_from([str(value), f"{value}.0", f"{value}e0", f"{value}0E-1"]))
+        case _:
+            return repr(value)
+
+
+@given(
+    st.dictionaries(hosts, raw_entries, max_size=3),
+    st.dictionaries(words.filter(lambda name: name.casefold() not in {"auths", "httpheaders"}), kept_json, max_size=3),
+    st.dictionaries(words.map(str.casefold), words, max_size=2),
+    st.data(),
+)
+def test_however_a_content_is_spelled_it_is_written_in_the_same_bytes(
+    auths: dict[str, object], more: dict[str, object], headers: dict[str, str], data: st.DataObject
+) -> None:
+    names = [name.casefold() for name in more]
+    document = {"auths": auths, "HttpHeaders": headers, **(more if len(set(names)) == len(names) else {})}
+    try:
+        plain = parse(json.dumps(document).encode())
+    except DockerConfigError:
+        with pytest.raises(DockerConfigError):
+            parse(respelled(document, data).encode())
+        return
+    other = parse(respelled(document, data).encode())
+    written = render(plain.entries, plain.settings)
+    assert (plain, written) == (other, render(other.entries, other.settings))
+    again = parse(written)
+    assert written == render(again.entries, again.settings)
+    assert {name: value for name, value in document.items() if value is not None and name != "auths"} == {
+        name: value for name, value in json.loads(written).items() if name != "auths"
+    }
 
 
 @given(entry_lists, entry_lists, entry_lists)
@@ -245,3 +336,36 @@ def test_every_entry_is_either_merged_or_reported(lists: list[tuple[Entry, ...]]
 def test_a_kubelet_hashes_what_is_written_as_the_credential_itself(host: str, username: str, password: str) -> None:
     (credential,) = keyring.read(render([basic_entry(host, username, password)]))
     assert (username, password, "") == (credential.username, credential.password, credential.email)
+
+
+IMAGES = ("nginx", "docker.io/a/b", "a.io/abc/app", "aa.b.com:5000/abc/x", "https.io/a", "b.com/a/b")
+
+
+@given(st.lists(st.dictionaries(hosts, raw_entries, max_size=3), max_size=3), st.lists(hosts, max_size=3))
+def test_another_reading_of_the_kubelet_finds_in_what_is_merged_what_the_first_source_gave(
+    sources: list[dict[str, object]], more: list[str]
+) -> None:
+    """Judged by ``tests.kubelet``, which shares nothing with what is judged: type, key, JSON, auth and lookups."""
+    configs = [parse(json.dumps({"auths": auths}).encode()) for auths in sources if usable(auths)]
+    merged = merge([config.entries for config in configs])
+    entries = [entry for entry in merged.entries if "identitytoken" not in json.loads(entry.content)]
+    if not entries:
+        return
+    ring = kubelet.keyring(KIND, {KEY: render(entries)})
+    assert ring == {
+        filing_key(entry.registry): kubelet.Login(fields["username"], fields["password"])
+        for entry in entries
+        for fields in [json.loads(entry.content)]
+    }
+    read_back = keyring.read(render(entries))
+    for image in (*IMAGES, *(f"{host.removeprefix('https://').removesuffix('/')}/x" for host in more)):
+        found = [(one.username, one.password) for one in keyring.lookup(keyring.repository(image), [read_back])]
+        assert found == [(one.username, one.password) for one in kubelet.logins(image, [ring])]
+
+
+def usable(auths: dict[str, object]) -> bool:
+    try:
+        parse(json.dumps({"auths": auths}).encode())
+    except DockerConfigError:
+        return False
+    return True

@@ -6,10 +6,11 @@ from base64 import b64decode
 import pytest
 from msgspec import structs
 
-from imps_multi.model.credential import Bounds, SourceKind
+from imps_multi.model.credential import Bounds, Entry, SourceKind
+from imps_multi.model.docker_settings import Setting
 from imps_multi.model.dockerconfig import MAX_SECRET_BYTES
 from imps_multi.model.gate import Gate
-from imps_multi.model.names import SecretName
+from imps_multi.model.names import RegistryKey, SecretName
 from imps_multi.model.observed import SeenSecret
 from imps_multi.model.policy import DeletionPolicy
 from imps_multi.model.target_plan import State, Update
@@ -249,6 +250,26 @@ def test_a_secret_may_be_as_large_as_the_api_server_takes() -> None:
     for bench in (Bench(large), Bench(large, found=written(resolved()))):
         assert bench.needed().write is None
         assert (bench.lines()["p"].state, bench.lines()["p"].reason) == (State.FAILED, "TooLarge")
+
+
+def test_what_a_kubelet_could_not_read_is_never_written() -> None:
+    """A stored entry may have been damaged; in a target it would fail every pod that names it."""
+    damaged = Entry(RegistryKey("quay.io"), b'{"auth":"no base64"}')
+    spoilt = structs.replace(source(HUB_REGISTRY), entries=(damaged,))
+    for bench in (Bench(resolved(None, spoilt)), Bench(resolved(None, spoilt), found=written(resolved()))):
+        assert bench.needed().write is None
+        line = bench.lines()["p"]
+        assert (line.state, line.reason) == (State.FAILED, "Unreadable")
+        assert line.message == "a kubelet could not read the merged Secret: auth is not standard base64"
+
+
+def test_what_a_source_holds_beside_logins_is_written_too() -> None:
+    headers = (Setting("HttpHeaders", "X-A", b'"1"'),)
+    with_headers = resolved(None, structs.replace(source(HUB_REGISTRY), settings=headers))
+    assert json.loads(content_of(written(with_headers)))["HttpHeaders"] == {"X-A": "1"}
+    bench = Bench(with_headers, found=written(resolved()))
+    assert json.loads(content_of(settled(bench) or {}))["HttpHeaders"] == {"X-A": "1"}
+    assert Bench(with_headers, found=bench.found).needed().write is None
 
 
 def test_nothing_is_created_while_a_source_is_being_asked_for_the_first_time() -> None:

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from imps_multi.model.brake import HeldSet
 from imps_multi.model.credential import Bounds, Entry, SourceKind, SourceState
+from imps_multi.model.docker_settings import Setting
 from imps_multi.model.fleet import ClusterSettings, Connectivity
 from imps_multi.model.hub import HubSnapshot
 from imps_multi.model.names import ClusterName, HubId, NamespaceName, PolicyName, RegistryKey, SecretName
@@ -284,6 +285,38 @@ def test_a_registry_that_two_sources_name_is_said_and_wrong_it_is_not() -> None:
     assert "registry-access/later names https://quay.io too, which an earlier source gives" in status.reason
     assert (conditions(status)["Ready"], exit_code([status])) == (("True", "AllSynced"), 0)
     assert "PLANTED" not in status.reason
+
+
+def test_a_setting_that_an_earlier_source_decides_is_said() -> None:
+    store = (Setting("credsStore", None, b'"PLANTED"'),)
+    first = source(entries=(entry("quay.io"),))
+    later = source(ref=SourceRef(REF.namespace, "later"), entries=(entry("b.io"),), settings=store)
+    status = policy_status(resolved(first, later), around(report()), None)
+    assert "registry-access/later has credsStore too, which an earlier source decides" in status.reason
+    assert "credsStore" not in policy_status(resolved(later, first), around(report()), None).reason
+    assert "PLANTED" not in status.reason
+
+
+def test_what_is_odd_about_a_source_is_said_and_wrong_it_is_not() -> None:
+    odd = source(entries=(entry("quay.io"),), message="'quay.io': the password is empty")
+    status = policy_status(resolved(odd), around(report()), None)
+    said = {one.type: one.message for one in status.conditions}
+    told = "registry-access/ecr: 'quay.io': the password is empty"
+    assert said["Ready"] == f"2/2 targets are in sync; {told}"
+    assert said["SourcesResolved"] == f"1 source is resolved; {told}"
+    assert (conditions(status)["Ready"], exit_code([status])) == (("True", "AllSynced"), 0)
+    assert status.credentials[0].message == "'quay.io': the password is empty"
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        (tally(1, lingering=1), "1/1 target is in sync, 1 lingers"),
+        (tally(2, lingering=2), "2/2 targets are in sync, 2 linger"),
+    ],
+)
+def test_one_target_is_one_target(counts: PolicyTally, expected: str) -> None:
+    assert policy_status(resolved(), around(report(tally=counts)), None).reason == expected
 
 
 @pytest.mark.parametrize(("size", "said"), [(60 << 10, False), (65 << 10, True)])

@@ -70,6 +70,10 @@ def test_a_password_keeps_the_spaces_in_it() -> None:
     [
         ("docker.io", ["https://index.docker.io/v1/"]),
         ("index.docker.io", ["https://index.docker.io/v1/"]),
+        ("registry-1.docker.io", ["https://index.docker.io/v1/"]),
+        ("https://docker.io/", ["https://index.docker.io/v1/"]),
+        ("index.docker.io/v1", ["https://index.docker.io/v1/"]),
+        ("docker.io/team", ["docker.io/team"]),
         ("docker.io,quay.io", ["https://index.docker.io/v1/", "quay.io"]),
         ("docker.io,https://index.docker.io/v1/,index.docker.io", ["https://index.docker.io/v1/"]),
         ("registry:5000/team", ["registry:5000/team"]),
@@ -77,6 +81,23 @@ def test_a_password_keeps_the_spaces_in_it() -> None:
 )
 def test_a_login_is_written_under_each_registry_of_its_annotation(registry: str, expected: list[str]) -> None:
     assert registries(source(BASIC, {"username": "u", "password": "p"}, {REGISTRY: registry})) == expected
+
+
+def test_what_a_docker_config_holds_beside_logins_comes_along_and_what_is_odd_is_said() -> None:
+    document = {"auths": {"registry-1.docker.io": AUTHS["quay.io"]}, "HttpHeaders": {"X-A": MARK}}
+    found = static(NOBODY(source(DOCKER, {".dockerconfigjson": json.dumps(document)})))
+    assert [(one.name, one.inner, one.content) for one in found.settings] == [
+        ("HttpHeaders", "X-A", f'"{MARK}"'.encode())
+    ]
+    assert found.remark.startswith("'registry-1.docker.io': covers images only whose name says registry-1.docker.io")
+
+
+def test_what_is_odd_about_a_login_is_said() -> None:
+    found = static(NOBODY(source(BASIC, {"username": "<token>", "password": MARK}, {REGISTRY: "quay.io:443"})))
+    assert found.remark.startswith(
+        "'quay.io:443': covers images only whose name says :443, too; 'quay.io:443': the user"
+    )
+    assert MARK not in found.remark
 
 
 @pytest.mark.parametrize("kind", [ECR_TYPE, "Opaque", ""])
@@ -357,6 +378,14 @@ def test_a_fault_of_an_ecr_source_says_which_key_and_never_a_value(data: dict[st
             "key .dockerconfigjson: 'a': auth",
         ),
         (source(DOCKER, {".dockerconfigjson": '{"auths":{}}'}), "key .dockerconfigjson names no registry"),
+        (
+            source(DOCKER, {".dockerconfigjson": json.dumps({"credHelpers": {"a.io": MARK}, "credsStore": MARK})}),
+            "it needs an entry for each; credHelpers and credsStore name programs that no kubelet runs",
+        ),
+        (
+            source(DOCKER, {".dockerconfigjson": json.dumps({"auths": {}, "credsStore": MARK})}),
+            "names no registry at all; it needs an entry for each; credsStore name",
+        ),
         (source("kubernetes.io/dockercfg", {".dockercfg": "{}"}), "key .dockercfg names no registry"),
         (source("kubernetes.io/dockercfg", {".dockerconfigjson": MARK}), "key .dockercfg is missing"),
         (source(BASIC, {"username": "u", "password": MARK}), "annotation imps-multi.io/registry"),
