@@ -6,14 +6,16 @@ An answer of its own can be put in front of the right one.
 import hashlib
 import hmac
 import json
+import ssl
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs
+
+from .loopback import QuietHandler, serving
 
 PASSWORD = "MINTED-TOKEN"
 ASSUMED = ("ASIAASSUMED", "assumed-secret", "assumed-session-token")
@@ -56,33 +58,18 @@ class FakeAws:
 
 
 @contextmanager
-def fake_aws(**known: str) -> Iterator[FakeAws]:
+def fake_aws(tls: ssl.SSLContext | None = None, **known: str) -> Iterator[FakeAws]:
     """Serve on a loopback port while the context lasts."""
     fake = FakeAws(known=known | {ASSUMED[0]: ASSUMED[1]})
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             answer = _answer(fake, {key.lower(): value for key, value in self.headers.items()}, self.path, body)
-            self.send_response(answer.status)
-            for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(answer.body)
+            self.answer(answer.status, answer.body, **answer.headers)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
-            """Keep quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    fake.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(Handler, tls) as fake.url:
         yield fake
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def token(password: str = PASSWORD, **more: object) -> Answer:
