@@ -153,7 +153,7 @@ def compose(inputs: Inputs, previous: World) -> World:
     hub = inputs.hub
     in_force = dict(_in_force(inputs))
     refs = {ref for policy, _ in in_force.values() for ref in policy.sources} | set(_past_refs(inputs, in_force))
-    states = {ref: source_state(inputs, ref) for ref in sorted(refs)}
+    states, current = {ref: source_state(inputs, ref) for ref in sorted(refs)}, _current_refs(hub, in_force)
     policies = {
         name: _with_revision(_resolved(inputs, policy, standing, states), previous.policies.get(name))
         for name, (policy, standing) in sorted(in_force.items())
@@ -164,7 +164,7 @@ def compose(inputs: Inputs, previous: World) -> World:
         whole=hub.whole,
         policies=policies,
         invalid=dict(_invalid(inputs)),
-        sources={ref: state for ref, state in states.items() if ref in _current_refs(hub, in_force)},
+        sources={ref: state for ref, state in states.items() if ref in current},
         seen_deleted=hub.seen_deleted,
         hub_empty=not hub.policies,
         names=_names(inputs, in_force),

@@ -45,6 +45,8 @@ class Identities:
 
     Attributes:
         trust: By a role's ARN who may take it on; a role that is not there anybody may.
+        longest: Seconds that a session lives at most.
+        web_tokens: By a web identity's token the role that it stands for; while there is none, any token will do.
     """
 
     def __init__(self, *, now: Callable[[], datetime]) -> None:
@@ -52,6 +54,8 @@ class Identities:
         self._users: dict[str, tuple[Credential, Identity]] = {}
         self._sessions: dict[str, Session] = {}
         self.trust: dict[str, Trust] = {}
+        self.longest = 12 * 3600
+        self.web_tokens: dict[str, str] = {}
 
     def add_user(self, credential: Credential, *, account: str, name: str = "imps") -> None:
         """Let a long-lived key be known."""
@@ -65,13 +69,17 @@ class Identities:
         known = trust.by in {None, self.identity(access_key).arn} and trust.session_name in {None, session_name}
         return known and trust.external_id == external_id
 
+    def vouches(self, web_token: str, role_arn: str) -> bool:
+        """Whether a web identity's token is good for a role."""
+        return not self.web_tokens or self.web_tokens.get(web_token) == role_arn
+
     def take_role(self, role_arn: str, session_name: str, seconds: int) -> Session:
         """Make temporary keys for a role."""
         account = (*role_arn.split(":"), *[""] * 5)[4]
         role = role_arn.rpartition("/")[2]
         credential = Credential(f"ASIA{secrets.token_hex(8).upper()}", secrets.token_hex(20), secrets.token_hex(40))
         identity = Identity(account, f"arn:aws:sts::{account}:assumed-role/{role}/{session_name}")
-        session = Session(credential, identity, self._now() + timedelta(seconds=seconds))
+        session = Session(credential, identity, self._now() + timedelta(seconds=min(seconds, self.longest)))
         self._sessions[credential.access_key] = session
         return session
 

@@ -33,6 +33,8 @@ def answer(action: str, form: Mapping[str, str], identities: Identities, access_
             role, access_key, session_name=name, external_id=form.get("ExternalId", "")
         ):
             raise Refusal("AccessDenied", f"not authorized to perform: sts:AssumeRole on resource: {role}", 403)
+        if action != "AssumeRole" and not identities.vouches(form.get("WebIdentityToken", ""), role):
+            raise Refusal("InvalidIdentityToken", "No OpenIDConnect provider vouches for this token", 400)
         session = identities.take_role(role, name, seconds)
         return _wrap(action, _session(session))
     return None

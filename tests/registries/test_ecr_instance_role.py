@@ -16,7 +16,7 @@ from imps_multi.sandbox.sigv4 import Credential
 
 from .metadata_service import ROLE as NODE_ROLE
 from .metadata_service import MetadataService, metadata_service
-from .secrets import ROLE, ecr
+from .secrets import ROLE, ecr, listed
 
 NODE = Credential("ASIANODE", "node-secret", "node-session")
 
@@ -50,7 +50,7 @@ async def mint(**data: str) -> MintedToken:
     source = interpreter(ambient=AmbientRule(everybody=True), endpoints=())(ecr(**data))
     assert isinstance(source, MintSource), source
     with anyio.fail_after(20):
-        return await EcrProvider(lambda: 0.0).mint(source.identity)
+        return await EcrProvider(lambda: 0.0, listed).mint(source.identity)
 
 
 async def test_the_machine_s_role_asks_with_a_session_of_the_metadata_service(

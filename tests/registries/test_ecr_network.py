@@ -16,7 +16,7 @@ from imps_multi.registries.rules import AmbientRule
 from tests.realcluster.pki import Authority, write
 
 from .fake_aws import FakeAws, fake_aws
-from .secrets import KEYS, MARK, ROLE, ecr
+from .secrets import KEYS, MARK, ROLE, ecr, listed
 from .tunnel_proxy import PASSWORD, USER, TunnelProxy, tunnel_proxy
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +61,7 @@ async def mint(**data: str) -> None:
     source = interpreter(ambient=AmbientRule(), endpoints=("127.0.0.1",))(ecr(**KEYS, **data))
     assert isinstance(source, MintSource), source
     with anyio.fail_after(20):
-        await EcrProvider(lambda: 0.0).mint(source.identity)
+        await EcrProvider(lambda: 0.0, listed).mint(source.identity)
 
 
 def trust(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> None:

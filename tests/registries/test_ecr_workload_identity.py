@@ -53,11 +53,11 @@ def web_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ROLE_ARN", OWN_ROLE)
 
 
-async def mint(**data: str) -> MintedToken:
+async def mint(provider: EcrProvider | None = None, **data: str) -> MintedToken:
     source = interpreter(ambient=AmbientRule(everybody=True), endpoints=("127.0.0.1",))(ecr(**data))
     assert isinstance(source, MintSource), source
     with anyio.fail_after(20):
-        return await EcrProvider(lambda: 0.0, listed).mint(source.identity)
+        return await (provider or EcrProvider(lambda: 0.0, listed)).mint(source.identity)
 
 
 @pytest.mark.usefixtures("web_identity")
@@ -66,6 +66,25 @@ async def test_a_web_identity_asks_at_the_process_s_own_endpoint(aws: SandboxEcr
     assert aws.is_valid(token.password)
     assert [each.account for each in aws.issued] == ["210987654321"]
     assert dict(aws.calls) == {"AssumeRoleWithWebIdentity": 1, "AssumeRole": 1, "GetAuthorizationToken": 1}
+
+
+async def test_the_web_identity_s_token_is_read_anew_when_its_session_ends(
+    aws: SandboxEcr, web_identity: None, tmp_path: Path
+) -> None:
+    """Until then the session is used again: the tokens of a pod are renewed hourly."""
+    assert web_identity is None
+    aws.identities.longest = 300
+    aws.identities.web_tokens = {"first-token": OWN_ROLE, "second-token": OWN_ROLE, "another-role-s": ROLE}
+    provider = EcrProvider(lambda: 0.0, listed)
+    for token in ("first-token", "second-token"):
+        (tmp_path / "token").write_text(token)
+        await mint(provider)
+        del aws.identities.web_tokens[token]
+    for token in ("first-token", "another-role-s"):
+        (tmp_path / "token").write_text(token)
+        with pytest.raises(Unauthorized, match="the process's own AWS identity in eu-west-1: InvalidIdentityToken"):
+            await mint(provider)
+    assert [each.account for each in aws.issued] == ["5" * 12] * 2
 
 
 @pytest.mark.usefixtures("web_identity")
@@ -85,9 +104,10 @@ async def test_a_pod_identity_token_goes_to_its_agent_alone(
     with pod_identity_agent(pod) as (url, shown):
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)
         await mint()
+        (tmp_path / "pod-token").write_text("next-token")
         with pytest.raises(Unauthorized):
             await mint(stsEndpointURL=other.url, roleArn=ROLE)
-    assert shown == ["pod-token", "pod-token"]
+    assert shown == ["pod-token", "next-token"]
     assert [each.account for each in aws.issued] == ["5" * 12]
     assert dict(other.calls) == {"AssumeRole": 1}
 
