@@ -54,12 +54,20 @@ _UNKNOWN_IDENTITY: Final = frozenset(
 )
 
 
+MAX_ANSWER_BYTES: Final = 256 << 10
+"""A token of 64 KiB, once more for its base64 and what stands around it, fits twice."""
+
+
+class OversizedAnswerError(Exception):
+    """An answer is larger than any that can be of use."""
+
+
 class RedirectedError(Exception):
     """An endpoint said to go elsewhere, with this HTTP status."""
 
 
 FAILURES: Final = (
-    *(aws.BotoCoreError, aws.ClientError, aiohttp.ClientError, OSError),
+    *(aws.BotoCoreError, aws.ClientError, aiohttp.ClientError, OversizedAnswerError, OSError),
     *(ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
 )
 """What a call through aiobotocore may raise; the second row is how botocore's parsers answer nonsense."""
@@ -108,6 +116,7 @@ def _tls(message: str) -> PortError:
 
 
 _UNANSWERED: Final[tuple[tuple[tuple[type[Exception], ...], Callable[[str], PortError], str], ...]] = (
+    ((OversizedAnswerError,), Invalid, f"the answer is larger than {MAX_ANSWER_BYTES >> 10} KiB"),
     ((aws.ReadTimeoutError, aws.ConnectTimeoutError, TimeoutError), _timeout, "timed out"),
     ((aws.SSLError, aiohttp.ClientSSLError), _tls, "TLS failed"),
     (

@@ -1,4 +1,4 @@
-"""How AWS calls connect: the CA bundle is read once for all of them, and no redirect is followed.
+"""How AWS calls connect and what is read: the CA bundle once for all, no redirect, of an answer what a login needs.
 
 To read the bundle for each client was four fifths of a mint's CPU; it is read again when the file is another one or was
 changed. A client certificate, or a proxy with settings of its own, gets a context of its own as ever. A redirect would
@@ -15,7 +15,7 @@ from aiobotocore.httpsession import AIOHTTPSession
 from botocore.httpsession import get_cert_path
 from msgspec import Struct
 
-from imps_multi.registries.aws_failures import RedirectedError
+from imps_multi.registries.aws_failures import MAX_ANSWER_BYTES, OversizedAnswerError, RedirectedError
 
 
 class Staying(Struct, frozen=True):
@@ -39,6 +39,13 @@ def sharing_sessions() -> type[AIOHTTPSession]:
     class SharingSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore is not typed
         """A client's HTTP session."""
 
+        async def send(self, request: Any) -> Any:
+            """Send a request and read its answer, as far as it goes. botocore would read it whole."""
+            request.stream_output = True
+            response = await super().send(request)
+            response._content = await _read(response.raw)  # noqa: SLF001  # where botocore keeps what it has read
+            return response
+
         def _build_ssl_contexts(self, proxy_url: str | None) -> Any:
             """Return the context for the endpoint, and that for a proxy; blocks."""
             if self._cert_file or proxy_url or not self._verify:
@@ -59,6 +66,16 @@ def sharing_sessions() -> type[AIOHTTPSession]:
             return Staying(await super()._get_session(proxy_url))
 
     return SharingSession
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    content = bytearray()
+    async for part in answer.content.iter_any():
+        content += part
+        if len(content) > MAX_ANSWER_BYTES:
+            answer.close()
+            raise OversizedAnswerError
+    return bytes(content)
 
 
 def _version(path: str) -> object:

@@ -1,17 +1,19 @@
 """ECR tokens over real HTTP: who asks, where, and what each answer means."""
 
+import asyncio
 import json
 import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
 import pytest
 
 from imps_multi.model.credential import MintedToken, MintIdentity, MintSource
-from imps_multi.model.refresh import accept
+from imps_multi.model.refresh import MAX_TOKEN_BYTES, accept
 from imps_multi.ports import Forbidden, Invalid, PortError, Reason, Throttled, Transient, Unauthorized
 from imps_multi.registries import ecr as ecr_module
 from imps_multi.registries.aws_trust import sharing_sessions
@@ -348,10 +350,32 @@ async def test_a_token_without_expiry_is_handed_on_as_such(aws: FakeAws, provide
     assert (await mint(provider, at(aws))).expires_at is None
 
 
-async def test_a_token_of_five_megabytes_is_refused_by_the_rules(aws: FakeAws, provider: EcrProvider) -> None:
-    aws.instead = lambda _asked: token(password="x" * 5_000_000)
+async def test_an_answer_without_end_is_given_up_early(provider: EcrProvider) -> None:
+    sent: list[int] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"x" * 10_000)
+                sent.append(10_000)
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        error = await refused(provider, identity(**KEYS, ecrEndpointURL=url))
+    assert isinstance(error, Invalid)
+    assert "larger than 256 KiB" in str(error)
+    assert sum(sent) < 20_000_000  # what the sockets take included
+
+
+async def test_a_token_as_large_as_may_be_is_read(aws: FakeAws, provider: EcrProvider) -> None:
+    aws.instead = lambda _asked: token(password="x" * (MAX_TOKEN_BYTES - 3), expiresAt=int(NOW) + 3600)
     judged = accept(await mint(provider, at(aws)), NOW, Providers.documented_life("ecr"))
-    assert not isinstance(judged, MintedToken)
+    assert isinstance(judged, MintedToken)
 
 
 async def test_many_mints_at_once_share_one_session(
