@@ -37,7 +37,7 @@ from imps_multi.model.proxies import proxy_for
 from imps_multi.ports import Forbidden, Invalid
 from imps_multi.registries.addresses import kind_of
 from imps_multi.registries.guard import Destination, RefusedUrlError, destination
-from imps_multi.registries.outbound_failures import FAILURES, KNOWN_CODES, answered, unanswered
+from imps_multi.registries.outbound_failures import FAILURES, KNOWN_CODES, NO_HINTS, answered, unanswered
 from imps_multi.registries.sockets import Sockets, barred
 from imps_multi.registries.trust import Trust
 
@@ -80,8 +80,11 @@ class Outbound:
         form: Mapping[str, str] | None = None,
         json: object = None,
         known: frozenset[str] = KNOWN_CODES,
+        hints: Mapping[int, str] = NO_HINTS,
     ) -> dict[str, object]:
-        """Make a call, and return the JSON object that a 2xx answer holds. ``known``: error codes that may be shown.
+        """Make a call, and return the JSON object that a 2xx answer holds.
+
+        ``known``: error codes that may be shown. ``hints``: what a refusal's status most likely means here.
 
         Raises:
             Forbidden: the URL may not be called (any more), or 403.
@@ -93,7 +96,7 @@ class Outbound:
         sent = {"Accept": "application/json", **kind, **(headers or {})}
         reply = await self.exchange(method, url, call=call, headers=sent, body=body)
         if not HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise answered(call, reply.status, reply.headers, reply.body, known)
+            raise answered(call, reply.status, reply.headers, reply.body, known, hints)
         try:
             return msgspec.json.decode(reply.body, type=dict[str, object])
         except (msgspec.DecodeError, RecursionError):

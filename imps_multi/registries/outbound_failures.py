@@ -17,6 +17,7 @@ from imps_multi.ports import Forbidden, Invalid, PortError, Reason, Throttled, T
 FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
 """Everything that aiohttp raises for a request that failed; ssl.SSLError is an OSError."""
 LONGEST_WAIT: Final = 3600.0
+_LATER: Final = "retry-after"
 OAUTH: Final = frozenset(
     {
         *("invalid_request", "invalid_client", "invalid_grant", "invalid_scope", "invalid_target", "invalid_token"),
@@ -37,18 +38,24 @@ RPC: Final = frozenset(
 )
 """Google's, as ``error.status``."""
 KNOWN_CODES: Final = OAUTH | REGISTRY | RPC
+NO_HINTS: Final[Mapping[int, str]] = {}
 _IDENTITY: Final = frozenset({"invalid_client", "invalid_grant", "invalid_token", "UNAUTHENTICATED"})
 """Who asks is refused, whatever status that comes with."""
 _PERMISSION: Final = frozenset({"unauthorized_client", "access_denied", "PERMISSION_DENIED"})
 
 
 def answered(
-    call: str, status: int, headers: Mapping[str, str], body: bytes, known: frozenset[str] = KNOWN_CODES
+    call: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    known: frozenset[str] = KNOWN_CODES,
+    hints: Mapping[int, str] = NO_HINTS,
 ) -> PortError:
     """Return the error for an answer that is no success. ``headers`` in lower case."""
     code = error_code(body, known)
-    message = f"{call}: {f'{code} ' if code else ''}(HTTP {status})"
-    if status == HTTPStatus.TOO_MANY_REQUESTS or ("retry-after" in headers and status >= HTTPStatus.BAD_REQUEST):
+    message = f"{call}: {f'{code} ' if code else ''}(HTTP {status}){f': {hints[status]}' if status in hints else ''}"
+    if _asks_for_patience(status, headers):
         return Throttled(message, retry_after=_retry_after(headers))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         return Transient(message, answered=True)
@@ -80,8 +87,14 @@ def _field(content: object, name: str) -> object:
     return content.get(name) if isinstance(content, dict) else None
 
 
+def _asks_for_patience(status: int, headers: Mapping[str, str]) -> bool:
+    """Say whether a refusal is only about how often."""
+    spent = status == HTTPStatus.FORBIDDEN and headers.get("x-ratelimit-remaining") == "0"  # GitHub's way
+    return status == HTTPStatus.TOO_MANY_REQUESTS or spent or (status >= HTTPStatus.BAD_REQUEST and _LATER in headers)
+
+
 def _retry_after(headers: Mapping[str, str]) -> float:
-    value = headers.get("retry-after", "")
+    value = headers.get(_LATER, "60" if headers.get("x-ratelimit-remaining") == "0" else "")
     return min(float(value), LONGEST_WAIT) if value.isascii() and value.isdigit() else 1.0
 
 

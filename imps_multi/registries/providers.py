@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct, field
 
 from imps_multi.ports import Clock, Provider
-from imps_multi.registries import azure_source, ecr_source, oauth2_source
+from imps_multi.registries import azure_source, ecr_source, github_source, oauth2_source
 from imps_multi.registries.trust import Trust
 
 if TYPE_CHECKING:
@@ -44,6 +44,12 @@ def _azure(given: Surroundings) -> Provider:
     return AzureProvider(given.clock, given.outbound(own=OWN_HOSTS), OwnCalls(tuple, given.trust))
 
 
+def _github(given: Surroundings) -> Provider:
+    from imps_multi.registries.github import GithubProvider
+
+    return GithubProvider(given.clock, given.outbound(own=github_source.OWN_HOSTS))
+
+
 def _oauth2(given: Surroundings) -> Provider:
     from imps_multi.registries.oauth2 import OAuth2Provider
 
@@ -53,6 +59,7 @@ def _oauth2(given: Surroundings) -> Provider:
 _PROVIDERS: Final[dict[str, tuple[Callable[[Surroundings], Provider], float]]] = {
     azure_source.PROVIDER: (_azure, azure_source.DOCUMENTED_LIFE),
     ecr_source.PROVIDER: (_ecr, ecr_source.DOCUMENTED_LIFE),
+    github_source.PROVIDER: (_github, github_source.DOCUMENTED_LIFE),
     oauth2_source.PROVIDER: (_oauth2, oauth2_source.DOCUMENTED_LIFE),
 }
 
