@@ -13,7 +13,7 @@ from imps_multi.actors.service import Ports, Service
 from imps_multi.model.fleet import Safety
 from imps_multi.model.names import HubId, PolicyName
 from imps_multi.model.status import ClusterView, ConfigurationView, PolicyStatus
-from imps_multi.ports import FleetMember
+from imps_multi.ports import FleetMember, Provider
 from imps_multi.runtime.latest import Latest
 from imps_multi.runtime.shutdown import StopSignal
 from tests.actors.fake_cluster import FakeCluster
@@ -46,6 +46,8 @@ class Stage:
     board: FakeBoard | None = None
     rand: Callable[[], float] = field(default_factory=lambda: random.Random(7).random)  # noqa: S311  # repeatable
     provider: FakeProvider = field(init=False)
+    minting: Callable[[str], Provider] | None = None
+    """What gives providers in the place of that one."""
 
     def __post_init__(self) -> None:
         self.provider = FakeProvider(self.clock)
@@ -67,7 +69,7 @@ class Stage:
             previous_hubs=(),
             hub=self.hub,
             store=self.store,
-            provider=lambda _: self.provider,
+            provider=self.minting or (lambda _: self.provider),
             documented_life=lambda _: LIFE,
             members=self.members,
             rules=self.rules,
