@@ -45,7 +45,7 @@ def inline_ecr(fields: Fields, value: object, path: str) -> SourceRef | None:
     """Read what stands under ``ecr``; None where anything is wrong with it, which is then a problem."""
     before = len(fields.problems)
     given = fields.mapping(value, path)
-    data = _Reader(fields, given, path).data() if isinstance(value, Mapping) else {}
+    data = _Reader(fields, given, path).data() if isinstance(value, Mapping | None) else {}
     return _ref(data) if len(fields.problems) == before else None
 
 
@@ -73,6 +73,7 @@ class _Reader:
         account, *others = [*dict.fromkeys(filter(None, (one, *more))), ""]
         lists = {"accountIDs": others, "registryHosts": self._hosts(), "roleChain": self._chain()}
         data = texts | {"accountID": account} | {key: ",".join(filter(None, items)) for key, items in lists.items()}
+        self._of_a_role("externalID", "sessionName")
         if self._fields.truth(self._given.get("public"), self._at("public")):
             self._publicly(data)
         else:
@@ -98,6 +99,11 @@ class _Reader:
     def _required(self, *names: str) -> None:
         if not any(self._given.get(name, []) != [] for name in names):
             self._fields.problem(self._at(names[0]), "is required")
+
+    def _of_a_role(self, *names: str) -> None:
+        for name in names:
+            if name in self._given and not (self._given.get("roleARN") or self._given.get("roleChain")):
+                self._fields.problem(self._at(name), "stands without roleARN or roleChain")
 
     def _text(self, name: str, shape: Shape | None) -> str:
         return self._shaped(self._given[name], self._at(name), shape) if name in self._given else ""

@@ -157,6 +157,21 @@ async def test_an_invalid_edit_keeps_the_last_good_one_also_over_a_restart(stage
         assert len(cluster.passwords(HOST)) == 100
 
 
+async def test_a_restart_with_a_hub_that_cannot_be_read_keeps_an_inline_source_fresh(
+    stage: Stage, cluster: FakeCluster
+) -> None:
+    stage.hub.put(inline(PLAIN))
+    stage.provider.life = 600.0
+    async with stage.running() as service:
+        await settled(service)
+    stage.hub.spoil("team")
+    async with stage.running() as service:
+        await settled(service)
+        await anyio.sleep(900.0)
+        assert len(stage.provider.mints) > 2
+        assert set(cluster.passwords(HOST).values()) == {f"token-{len(stage.provider.mints)}"}
+
+
 async def test_a_role_that_is_not_allowed_is_refused_with_what_to_write(stage: Stage, cluster: FakeCluster) -> None:
     """No Secret may use the process's own identity here, nor be a source at all; what is inline is no Secret."""
     allow(stage, "arn:aws:iam::*:role/other", secrets=False)

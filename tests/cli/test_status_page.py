@@ -101,10 +101,10 @@ def test_a_source_that_fails_comes_first_then_what_expires_first() -> None:
     soon = structs.replace(late, name="soon", expires_at=at(600), next_refresh=at(60))
     stored = CredentialView("ns", "stored", "static", "stored")
     odd = CredentialView("ns", "z", "static", "stored", message="its password is empty")
-    failing = CredentialView("ns", "x", "ecr", "unknown", reason="Forbidden", message="refused")
+    failing = CredentialView("", "ecr:public:0a1b", "ecr", "unknown", reason="Forbidden", message="refused")
     rows = shown(ServiceStatus("1", HUB, credentials=[late, soon, stored, odd, failing]))["SOURCESTATE"].rows
     assert list(rows) == [
-        ("ns/x", "unknown", "", "", "Forbidden: refused"),
+        ("ecr:public:0a1b", "unknown", "", "", "Forbidden: refused"),
         ("ns/soon", "minted", "in 10m", "in 60s", ""),
         ("ns/late", "minted", "in 2h", "", ""),
         ("ns/stored", "stored", "never", "", ""),

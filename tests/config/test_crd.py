@@ -231,6 +231,7 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
             ({**PLAIN, "roleARN": "pull"}, "roleARN.* should match"),
             ({**PLAIN, "roleChain": [f"{ROLE},{ROLE}"]}, r"roleChain\[0\].* should match"),
             ({**PLAIN, "roleChain": [f"{ROLE}{n}" for n in range(6)]}, "must have at most 5 items"),
+            ({**PLAIN, "externalID": "tenant:7"}, "roleARN or roleChain names it"),
             ({**PLAIN, "endpoint": "FIPS"}, 'endpoint: Unsupported value: "FIPS"'),
         )
     ),

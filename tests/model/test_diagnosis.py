@@ -100,7 +100,7 @@ def test_a_hub_tells_its_problems_policies_and_sources() -> None:
         policies=[PolicyView("p", 1, "pull", PolicyStatus(conditions=[condition]))],
         credentials=[
             CredentialView("ns", "good", "static", "stored", ["r.example"]),
-            CredentialView("ns", "later", "ecr", "unknown", reason="Waiting"),
+            CredentialView("", "ecr:public:0a1b", "ecr", "unknown", reason="Waiting"),
             CredentialView("ns", "odd", "static", "stored", ["r.example"], message="key note is unknown"),
             CredentialView("ns", "bad", "static", "unknown", reason="SourceError", message="no key"),
         ],
@@ -109,7 +109,7 @@ def test_a_hub_tells_its_problems_policies_and_sources() -> None:
         ("hub mgmt", "wrong", "a.yaml:3:1: not YAML"),
         ("policy p", "wrong", "InvalidSpec: spec: bad"),
         ("source ns/good", "ok", "r.example"),
-        ("source ns/later", "ok", "ecr"),
+        ("source ecr:public:0a1b", "ok", "ecr"),
         ("source ns/odd", "warning", "key note is unknown"),
         ("source ns/bad", "wrong", "SourceError: no key"),
     ]
