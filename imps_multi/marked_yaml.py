@@ -93,18 +93,6 @@ def _steps(path: str) -> list[str]:
     return [bracketed or plain for bracketed, plain in _STEP.findall(path)]
 
 
-def documents(content: bytes, file: str) -> tuple[Document, ...]:
-    """Read every document that is not empty; ``file`` is how its places name it.
-
-    Raises:
-        Unreadable: with every mistake that could be found.
-    """
-    found, mistakes = legible(content, file)
-    if mistakes:
-        raise Unreadable(mistakes)
-    return found
-
-
 def legible(content: bytes, file: str) -> tuple[tuple[Document, ...], tuple[Mistake, ...]]:
     """Read every document, and return its mistakes beside it: what is read then is only good for finding more.
 

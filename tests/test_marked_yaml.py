@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imps_multi.marked_yaml import Document, Unreadable, documents, resolved
+from imps_multi.marked_yaml import Document, Unreadable, legible, resolved
 from imps_multi.model.hub import Place
+
+
+def documents(content: bytes, file: str) -> tuple[Document, ...]:
+    """Read a text that is to be without a mistake."""
+    found, wrong = legible(content, file)
+    if wrong:
+        raise Unreadable(wrong)
+    return found
 
 
 def read(text: str, file: str = "f.yaml") -> Document:

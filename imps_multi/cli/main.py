@@ -7,6 +7,7 @@ is right but something could not be reached. Each command imports what it needs 
 
 import gc
 import os
+from typing import Annotated
 
 import typer
 
@@ -70,8 +71,19 @@ for _name in RESERVED:
     )
 
 
+def _say_version(wanted: bool) -> None:  # noqa: FBT001 - an option's callback is given its value
+    if wanted:
+        version()
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    *,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version, and exit.")
+    ] = False,
+) -> None:
     """Keep one command per word, even if only one were left."""
 
 

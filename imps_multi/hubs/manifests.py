@@ -5,12 +5,12 @@ says shows a value. What might be a mistyped policy is a problem and not an igno
 takes its targets with it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from typing import Any, Final
 
-from imps_multi.marked_yaml import Document, Unreadable, documents
+from imps_multi.marked_yaml import Document, Mistake, Unreadable, legible
 from imps_multi.model.fields import kind_of, shown
 from imps_multi.model.hub import HubObject, HubProblem, Place
 from imps_multi.model.names import POLICY_API_VERSION, POLICY_KIND
@@ -54,19 +54,23 @@ class ManifestFile:
 
 
 def read_manifests(content: bytes, file: str) -> ManifestFile:
-    """Read one file, multi-document and Lists included."""
+    """Read one file, multi-document and Lists included; of one with mistakes, what is good for finding more of them."""
     try:
-        found = documents(content, file)
+        found, mistakes = legible(content, file)
     except Unreadable as error:
-        return ManifestFile((), tuple(HubProblem(mistake.place, mistake.message) for mistake in error.mistakes))
-    if not found:
+        return ManifestFile((), _problems(error.mistakes))
+    if not (found or mistakes):
         return ManifestFile(
             (), (HubProblem(Place(file, 1, 1), "is empty; take the file away if nothing belongs there"),)
         )
     reader = _Reader()
     for document in found:
         reader.read(document, document.value, "")
-    return ManifestFile(tuple(reader.manifests), tuple(sorted(reader.problems)))
+    return ManifestFile(tuple(reader.manifests), tuple(sorted((*_problems(mistakes), *reader.problems))))
+
+
+def _problems(mistakes: Iterable[Mistake]) -> tuple[HubProblem, ...]:
+    return tuple(HubProblem(mistake.place, mistake.message) for mistake in mistakes)
 
 
 def findings(manifest: Manifest) -> tuple[HubProblem, ...]:

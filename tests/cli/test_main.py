@@ -29,6 +29,13 @@ def test_every_command_has_a_help_page(command: str) -> None:
         assert "\\" not in result.stdout  # a mark for line breaks that nobody took out
 
 
+def test_the_version_can_be_asked_for_as_an_option() -> None:
+    result = invoke("--version")
+    assert (result.exit_code, result.stdout) == (0, f"imps-multi {imps_multi.__version__}\n")
+    assert result.stdout == invoke("version").stdout
+    assert invoke("--version", "nothing", "--of=this").exit_code == 0
+
+
 def test_no_word_at_all_shows_the_help_and_is_a_usage_error() -> None:
     result = invoke()
     assert result.exit_code == 2

@@ -256,6 +256,22 @@ def test_a_broken_kubeconfig_is_an_error_of_the_configuration(place: Path, befor
     assert all(line.startswith("config.yaml:3:") and said in line for line in found)
 
 
+def test_a_key_that_stands_twice_hides_no_other_error_of_its_file(place: Path) -> None:
+    change(place / "hub" / "policy.yaml", "kind: Image", "kind: ImagePullSecret\nkind: Image")
+    change(place / "hub" / "policy.yaml", "secret: {name: registry-pull}", "secret: {nam: registry-pull}")
+    assert [line.partition(": ")[::2] for line in lines("hub")] == [
+        ("hub/policy.yaml:3:1", 'the key "kind" stands at line 2, column 1 already'),
+        ("hub/policy.yaml:12:5", "spec.target.secret.name: is required"),
+        ("hub/policy.yaml:12:14", "spec.target.secret.nam: unknown field (did you mean name?)"),
+    ]
+
+
+def test_a_broken_file_is_not_taken_for_the_lack_of_what_is_in_it(place: Path) -> None:
+    change(place / "hub" / "source.yaml", "apiVersion: v1", "apiVersion: v1\napiVersion: v1")
+    (line,) = lines("hub")
+    assert line == 'hub/source.yaml:2:1: the key "apiVersion" stands at line 1, column 1 already'
+
+
 def test_no_kind_of_mistake_hides_another(place: Path) -> None:
     """Keys that stand twice, wrong fields, kubeconfigs, clashing names and manifests are all told in one run."""
     (place / "config.yaml").write_text(
