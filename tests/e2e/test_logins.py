@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests import kubelet
-from tests.e2e.manifests import docker_source, ecr_source, policy
+from tests.e2e.logins import FIRST, KINDS, ONE, OTHER, PUSHER, SECOND, TEAMS, Accounts, Stage
 from tests.e2e.program import Program, printed_role, sync
 from tests.e2e.pulls import Puller, keyrings
 from tests.e2e.registry import Registry
@@ -19,74 +18,11 @@ from tests.realcluster.cluster import RealCluster
 from tests.realcluster.fixtures import ENVIRON
 from tests.realcluster.process import Guardian
 from tests.realregistry.package import find
-from tests.realregistry.runtime import Image, RefusedError, pull, push
+from tests.realregistry.runtime import Image, RefusedError, pull
 from tests.realregistry.server import DockerRegistry, PasswordFile
-from tests.realregistry.tokens import TokenServer, WrongLoginError
+from tests.realregistry.tokens import TokenServer
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
-
-KINDS = ("passwords", "tokens", "minted")
-TEAMS = ("team-0", "team-1", "team-2")
-PUSHER = Login("pusher", "pusher-password")
-FIRST, SECOND = Login("robot", "first-password"), Login("robot-2", "second-password")
-ONE, OTHER = Login("team", "a first password"), Login("team", 'a:second "pässword"/&<>')
-CONTENT = b"a layer" * 100
-
-
-class Accounts:
-    """Who the token server knows: the pusher, the teams, and whoever comes with an ECR token that is valid."""
-
-    def __init__(self, ecr: Registry) -> None:
-        self._ecr = ecr
-        self.teams = {ONE}
-
-    def rule(self, username: str, password: str, repository: str) -> set[str]:
-        """Say what is granted: pulls of what is one's own."""
-        login = Login(username, password)
-        if login == PUSHER:
-            return {"pull", "push"}
-        if username == "AWS" and self._ecr.ecr.is_valid(password):
-            return {"pull"} if repository.startswith("minted/") else set()
-        if login in self.teams:
-            return {"pull"} if repository.startswith("tokens/") else set()
-        raise WrongLoginError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """The hub, and two registries: one that reads a file of passwords, one that believes a token server."""
-
-    cluster: RealCluster
-    site: Site
-    ecr: Registry
-    passwords: PasswordFile
-    by_password: DockerRegistry
-    accounts: Accounts
-    by_token: DockerRegistry
-    manifests: dict[str, bytes] = field(default_factory=dict)
-    """What was pushed."""
-
-    def image(self, kind: str) -> Image:
-        return Image((self.by_password if kind == "passwords" else self.by_token).host, f"{kind}/app")
-
-    def push(self) -> None:
-        for kind in KINDS:
-            self.manifests[kind] = push(self.image(kind), PUSHER, content=CONTENT)
-
-    def static(self, kind: str, login: Login) -> None:
-        """Put a source of a user name and a password into the hub."""
-        host = self.by_password.host if kind == "passwords" else f"{self.by_token.host}/{kind}"
-        given = docker_source(kind, host=host, username=login.username, password=login.password)
-        self.site.put(f"{kind}.yaml", given)
-
-    def fill_hub(self) -> None:
-        """Put one policy of three sources into the hub; the ECR's tokens go to the registry with the token server."""
-        self.static("passwords", FIRST)
-        self.static("tokens", ONE)
-        minted = ecr_source("minted", self.ecr)
-        minted["stringData"]["registryHosts"] = f"{self.by_token.host}/minted"
-        self.site.put("minted.yaml", minted)
-        self.site.put("everyone.yaml", policy("everyone", sources=KINDS, namespaces={"names": ["team-*"]}))
 
 
 def docker_registry() -> Path:
@@ -115,7 +51,7 @@ def bare_stage(
     passwords.allow({PUSHER.username: PUSHER.password, FIRST.username: FIRST.password})
     with (
         closing(guardian),
-        TokenServer(second, accounts.rule) as tokens,
+        TokenServer(second, accounts.rule, accounts.access_tokens) as tokens,
         DockerRegistry(binary, first, auth=passwords.auth(), guardian=guardian) as by_password,
         DockerRegistry(binary, second, auth=tokens.auth(), guardian=guardian) as by_token,
     ):
@@ -126,6 +62,7 @@ def bare_stage(
             passwords=passwords,
             by_password=by_password,
             accounts=accounts,
+            tokens=tokens,
             by_token=by_token,
         )
 
@@ -212,6 +149,18 @@ def test_a_minted_token_rotates_without_a_refused_pull(stage: Stage) -> None:
         issued[:] = [one for one in issued if one.password != old.password]
 
     rotated(stage, "minted", old=old, new=new, withdraw=withdraw)
+
+
+def test_a_token_of_an_oauth2_client_rotates_without_a_refused_pull(stage: Stage) -> None:
+    issued = stage.accounts.access_tokens
+    old = Login("oauth2accesstoken", issued[-1])
+
+    def new() -> Login:
+        sync(stage.site, "everyone")
+        until(lambda: issued[-1] != old.password, "another token was asked for")
+        return Login("oauth2accesstoken", issued[-1])
+
+    rotated(stage, "oauth2", old=old, new=new, withdraw=lambda: issued.remove(old.password))
 
 
 def test_a_credential_withdrawn_before_the_next_is_there_is_refused_everywhere(stage: Stage) -> None:
