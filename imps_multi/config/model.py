@@ -122,7 +122,7 @@ class AmbientIdentity(Part):
     role_arns: Globs = Field(
         default=["*"],
         alias="roleARNs",
-        description="Roles that may be assumed with it, for Secrets and inline sources.",
+        description="Roles and Google service accounts (e-mails) that may be assumed with it.",
     )
 
 

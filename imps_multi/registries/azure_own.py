@@ -1,19 +1,16 @@
 """The process's own Azure identity: a workload's federated token, or the machine's managed identity.
 
-Pure, but for the calls. What the environment names is the operator's own word, so it passes no guard; nothing that a
+Pure. What the environment names is the operator's own word, so it passes no guard; nothing that a
 Secret says gets here, but which tenant and client. Feeds the Azure provider.
 """
 
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from imps_multi.ports import Invalid, Unauthorized
+from imps_multi.ports import Unauthorized
 from imps_multi.registries.azure_source import MANAGED, WORKLOAD
-from imps_multi.registries.guard import Destination
-from imps_multi.registries.outbound import Outbound
 
 TOKEN_FILE: Final = "AZURE_FEDERATED_TOKEN_FILE"  # noqa: S105  # a variable's name
 
@@ -51,26 +48,6 @@ def own_login(request: Mapping[str, str], environment: Mapping[str, str]) -> Wor
         authority=_url(environment.get("AZURE_AUTHORITY_HOST", "")) or request["authority"],
         token_file=found[TOKEN_FILE],
     )
-
-
-class OwnCalls(Outbound):
-    """Calls what the process's own settings name, wherever that is."""
-
-    def _destination(self, url: str, call: str) -> Destination:
-        try:
-            parts = urlsplit(url)
-            port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-        except (ValueError, KeyError):
-            raise Invalid(f"{call}: its address is no URL") from None
-        return _Anywhere(url, parts.scheme, parts.hostname or "", port)
-
-
-class _Anywhere(Destination, frozen=True):
-    """A place that the operator named."""
-
-    def admits(self, address: str) -> bool:  # noqa: ARG002  # any will do
-        """Say that this address may be connected to."""
-        return True
 
 
 def _url(host: str) -> str:

@@ -22,6 +22,7 @@ from imps_multi.model.names import DOCKERCONFIGJSON_KEY, DOCKERCONFIGJSON_TYPE, 
 from imps_multi.ports import Interpreter
 from imps_multi.registries.azure_source import AZURE_TYPE, azure_source
 from imps_multi.registries.ecr_source import ecr_source, is_ecr
+from imps_multi.registries.gcp_source import GCP_TYPE, gcp_source
 from imps_multi.registries.github_source import GITHUB_TYPE, github_source
 from imps_multi.registries.oauth2_source import OAUTH2_TYPE, oauth2_source
 from imps_multi.registries.rules import AmbientRule
@@ -145,6 +146,7 @@ _STATIC: Final[dict[str, Callable[[SourceSecret], DockerConfig]]] = {
 }
 _MINTED: Final[dict[str, Minted]] = {
     AZURE_TYPE: Minted(azure_source, library="azure.identity", extra="azure"),
+    GCP_TYPE: Minted(gcp_source, library="google.auth", extra="gcp"),
     GITHUB_TYPE: Minted(github_source, library="jwt", extra="github"),
     OAUTH2_TYPE: Minted(oauth2_source),
 }

@@ -132,7 +132,7 @@ class Outbound:
             Transient: its name cannot be resolved.
         """
         leads = self._destination(url, call)
-        if proxy_for(leads.url, os.environ):
+        if self._proxy(leads):
             return
         try:
             with anyio.fail_after(WHOLE):
@@ -149,12 +149,16 @@ class Outbound:
         except RefusedUrlError as error:
             raise Forbidden(f"{call}: the URL {error}") from None
 
+    def _proxy(self, leads: Destination) -> str:
+        """Return by which proxy to go there; empty for none."""
+        return proxy_for(leads.url, os.environ)
+
     @asynccontextmanager
     async def _open(
         self, method: str, leads: Destination, headers: Mapping[str, str], body: bytes, sockets: Sockets
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request over a connection of its own, which ends with the block."""
-        proxy = proxy_for(leads.url, os.environ)
+        proxy = self._proxy(leads)
         connector = aiohttp.TCPConnector(
             ssl=await self._trust.context() if leads.scheme == "https" else True,
             force_close=True,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct, field
 
 from imps_multi.ports import Clock, Provider
-from imps_multi.registries import azure_source, ecr_source, github_source, oauth2_source
+from imps_multi.registries import azure_source, ecr_source, gcp_source, github_source, oauth2_source
 from imps_multi.registries.trust import Trust
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _ecr(given: Surroundings) -> Provider:
 def _azure(given: Surroundings) -> Provider:
     from imps_multi.registries.azure import AzureProvider
     from imps_multi.registries.azure_clouds import OWN_HOSTS
-    from imps_multi.registries.azure_own import OwnCalls
+    from imps_multi.registries.own_calls import OwnCalls
 
     return AzureProvider(given.clock, given.outbound(own=OWN_HOSTS), OwnCalls(tuple, given.trust))
 
@@ -56,9 +56,18 @@ def _oauth2(given: Surroundings) -> Provider:
     return OAuth2Provider(given.clock, given.outbound())
 
 
+def _gcp(given: Surroundings) -> Provider:
+    from imps_multi.registries.gcp import GcpProvider
+    from imps_multi.registries.gcp_credentials import OWN_HOSTS
+    from imps_multi.registries.own_calls import OwnCalls
+
+    return GcpProvider(given.clock, given.outbound(own=OWN_HOSTS, inside=True), OwnCalls(tuple, given.trust))
+
+
 _PROVIDERS: Final[dict[str, tuple[Callable[[Surroundings], Provider], float]]] = {
     azure_source.PROVIDER: (_azure, azure_source.DOCUMENTED_LIFE),
     ecr_source.PROVIDER: (_ecr, ecr_source.DOCUMENTED_LIFE),
+    gcp_source.PROVIDER: (_gcp, gcp_source.DOCUMENTED_LIFE),
     github_source.PROVIDER: (_github, github_source.DOCUMENTED_LIFE),
     oauth2_source.PROVIDER: (_oauth2, oauth2_source.DOCUMENTED_LIFE),
 }

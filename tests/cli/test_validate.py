@@ -155,6 +155,34 @@ def test_a_registry_that_two_sources_of_a_policy_name_is_a_warning(place: Path) 
     ]
 
 
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (
+            "serviceAccountKey: '{MARK}'",
+            "hub/gcp.yaml:7:3: stringData[serviceAccountKey]: key serviceAccountKey is not the",
+        ),
+        ("locatoin: europe", "hub/gcp.yaml:7:3: stringData[locatoin]: key locatoin is unknown; did you mean location?"),
+        (
+            "impersonate: nobody",
+            "hub/gcp.yaml:7:3: stringData[impersonate]: key impersonate is not a service account's",
+        ),
+        (
+            'credentials: \'{"type": "external_account", "credential_source": {"executable": "MARK"}}\'',
+            "hub/gcp.yaml:7:3: stringData[credentials]: key credentials has a credential_source with executable",
+        ),
+    ],
+)
+def test_a_source_for_google_is_checked_key_by_key(place: Path, keys: str, said: str) -> None:
+    head = "apiVersion: v1\nkind: Secret\nmetadata: {name: gcp, namespace: registry-access}\ntype: imps-multi.io/gcp\n"
+    good = f"{head}stringData:\n  registries: eu.gcr.io\n"
+    (place / "hub" / "gcp.yaml").write_text(good)
+    assert lines("hub", code=0) == []
+    (place / "hub" / "gcp.yaml").write_text(f"{good}  {keys.replace('MARK', MARK)}\n")
+    (line,) = lines("hub")
+    assert line.startswith(said)
+
+
 def test_a_source_that_is_not_given_is_a_warning_with_the_nearest_name(place: Path) -> None:
     change(place / "hub" / "policy.yaml", "name: dockerhub", "name: dockrhub")
     assert lines("hub", code=0) == [

@@ -57,9 +57,9 @@ class Authority:
         """The authority's certificate."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def serving(self) -> Pair:
-        """Issue a serving certificate for 127.0.0.1, ::1 and localhost."""
-        names = x509.SubjectAlternativeName(HOSTS)
+    def serving(self, *more: str) -> Pair:
+        """Issue a serving certificate for 127.0.0.1, ::1 and localhost, and more names."""
+        names = x509.SubjectAlternativeName([*HOSTS, *map(x509.DNSName, more)])
         return self._issue(_subject("kube-apiserver"), ExtendedKeyUsageOID.SERVER_AUTH, names)
 
     def client(self, user: str, *groups: str) -> Pair:

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 
+from imps_multi.model.credential import MintIdentity, MintSource
 from imps_multi.model.hub import SourceSecret
 from imps_multi.model.names import NamespaceName
 from imps_multi.model.policy import SourceRef
+from imps_multi.registries.catalogue import interpreter
+from imps_multi.registries.rules import AmbientRule
 
 MARK = "MARKEDVALUE"
 KEYS = {"accessKeyID": "AKIDEXAMPLE", "secretKey": MARK}
@@ -28,3 +31,10 @@ def ecr(namespace: str = "registry-access", **data: str) -> SourceSecret:
 
 def listed() -> tuple[str, ...]:
     return ("127.0.0.1",)
+
+
+def identity_of(kind: str, data: Mapping[str, str], *, listed: tuple[str, ...] = ("127.0.0.1",)) -> MintIdentity:
+    """Return whom a source mints for, where everything is allowed at these endpoints."""
+    given = interpreter(ambient=AmbientRule(everybody=True), endpoints=listed)(source(kind, data))
+    assert isinstance(given, MintSource), given
+    return given.identity
