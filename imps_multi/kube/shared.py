@@ -12,10 +12,10 @@ import anyio
 
 from imps_multi.kube.exec_plugin import ExecPlugins
 from imps_multi.kube.gate import Gate
-from imps_multi.kube.resolver import LOOKUPS
 from imps_multi.kube.tls import TlsContexts
 from imps_multi.model.names import HubId
 from imps_multi.ports import Clock
+from imps_multi.resolver import LOOKUPS
 
 HANDSHAKES: Final = 50
 HANDSHAKE_HOLD: Final = 0.5

@@ -29,10 +29,10 @@ from imps_multi.kube.credentials import CredentialSource, Login
 from imps_multi.kube.exchange import Answer, Exchange, Headers, Over
 from imps_multi.kube.failures import failure, tls_words
 from imps_multi.kube.handler import Whole
-from imps_multi.kube.resolver import Resolver
 from imps_multi.kube.resuming import Sessions
 from imps_multi.kube.shared import Shared
 from imps_multi.ports import PortError, Reason, Transient, Unauthorized
+from imps_multi.resolver import Resolver
 
 CONNECT_LIMIT: Final = 10.0
 """Seconds for the TCP and TLS handshakes of one attempt; waiting at the fleet's gate does not count."""

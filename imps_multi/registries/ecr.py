@@ -43,6 +43,7 @@ class EcrProvider:
         """``listed`` gives ``sources.endpoints`` as they are now: endpoints that a source names must be among them."""
         self._clock = clock
         self._listed = listed
+        self._resolver: Any = None
         self._building = anyio.Lock()
         self._borrowing = Borrowing(lookup_seconds)
         self._borrowed: dict[str, Any] = {}
@@ -78,6 +79,9 @@ class EcrProvider:
             call = _call(request, "the process's own AWS settings")
             if self._session is None:
                 await anyio.to_thread.run_sync(import_module, "imps_multi.registries.aws_failures")
+                from imps_multi.resolver import LOOKUPS, Resolver
+
+                self._resolver = Resolver(anyio.Semaphore(LOOKUPS))
                 self._session = await _in_thread(_build, call)
             if (service := _registry_service(request)) not in self._warm:
                 await _in_thread(partial(self._session.warm_up_loader_caches, service), call)
@@ -137,7 +141,7 @@ class EcrProvider:
             async with self._session.create_client(
                 service,
                 region_name=request["region"],
-                config=_where(request, sockets),
+                config=_where(request, self._resolver, sockets),
                 endpoint_url=url,
                 aws_access_key_id=keys.access_key,
                 aws_secret_access_key=keys.secret_key,
@@ -187,7 +191,7 @@ def _build() -> Any:
     return session
 
 
-def _where(request: Mapping[str, str], sockets: Sockets | None) -> Any:
+def _where(request: Mapping[str, str], resolver: Any, sockets: Sockets | None) -> Any:
     """Say which of the region's endpoints to call, of no account where a URL is given; and how to connect there."""
     from aiobotocore.config import AioConfig
 
@@ -196,7 +200,7 @@ def _where(request: Mapping[str, str], sockets: Sockets | None) -> Any:
     return AioConfig(
         use_fips_endpoint=endpoint.fips or None,
         use_dualstack_endpoint=endpoint.dual_stack or None,
-        connector_args=None if sockets is None else {"socket_factory": sockets},
+        connector_args={"resolver": resolver, "socket_factory": sockets},
     )
 
 

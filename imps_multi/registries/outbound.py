@@ -34,12 +34,13 @@ from yarl import URL
 
 from imps_multi import __version__
 from imps_multi.model.proxies import proxy_for
-from imps_multi.ports import Forbidden, Invalid
+from imps_multi.ports import Forbidden, Invalid, Transient
 from imps_multi.registries.addresses import kind_of
 from imps_multi.registries.guard import Destination, RefusedUrlError, destination
 from imps_multi.registries.outbound_failures import FAILURES, KNOWN_CODES, NO_HINTS, answered, unanswered
 from imps_multi.registries.sockets import Sockets, barred
 from imps_multi.registries.trust import Trust
+from imps_multi.resolver import LOOKUPS, Resolver
 
 CONNECT: Final = 3.0
 WHOLE: Final = 10.0
@@ -69,6 +70,7 @@ class Outbound:
         self._trust = trust
         self._own = own
         self._inside = inside
+        self._resolver = Resolver(anyio.Semaphore(LOOKUPS))
 
     async def ask(
         self,
@@ -136,10 +138,10 @@ class Outbound:
             return
         try:
             with anyio.fail_after(WHOLE):
-                found = await anyio.getaddrinfo(leads.host, leads.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise unanswered(call, error) from None
-        refused = frozenset(kind_of(where[0]) for *_, where in found if not leads.admits(where[0]))
+                found = await self._resolver.resolve(leads.host, leads.port, socket.AF_UNSPEC)
+        except (OSError, ValueError):
+            raise Transient(f"{call}: the host's name cannot be resolved") from None
+        refused = frozenset(kind_of(where["host"]) for where in found if not leads.admits(where["host"]))
         if refused:
             raise barred(call, refused)
 
@@ -163,6 +165,7 @@ class Outbound:
             ssl=await self._trust.context() if leads.scheme == "https" else True,
             force_close=True,
             use_dns_cache=False,
+            resolver=self._resolver,
             socket_factory=None if proxy else sockets,
         )
         async with (

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imps_multi.kube import interner, resolver
+from imps_multi import resolver
+from imps_multi.kube import interner
 from imps_multi.kube.gate import Gate
 from imps_multi.kube.interner import Interner
 from imps_multi.kube.lines import Lines, LineTooLongError
-from imps_multi.kube.resolver import Resolver
+from imps_multi.resolver import Resolver
 
 # -- lines -------------------------------------------------------------------------------------------------------------
 

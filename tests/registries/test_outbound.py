@@ -3,10 +3,12 @@
 import gzip
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from imps_multi.ports import Forbidden, Invalid, PortError, Reason, Throttled, Transient, Unauthorized
@@ -24,10 +26,9 @@ pytestmark = pytest.mark.anyio
 REDIRECTS = [301, 302, 303, 307, 308]
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Aiohttp runs on asyncio; its resolver is replaced here, and uvloop brings one of its own."""
-    return "asyncio"
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": request.param}  # aiohttp runs on nothing else
 
 
 @pytest.fixture
@@ -277,3 +278,28 @@ async def test_an_answer_can_be_had_as_it_is(server: TokenServer, make: Callable
     reply = await reaching("127.0.0.1").exchange("GET", make(server), call="c")
     assert (reply.status, reply.body, reply.headers["x-y"]) == (302, b"body", "z")
     assert "body" not in repr(reply)
+
+
+async def test_name_servers_that_hang_hold_up_nobody_else(monkeypatch: pytest.MonkeyPatch, secure: TokenServer) -> None:
+    """The loop's own threads would all be taken by so many."""
+    real, begun, released = socket.getaddrinfo, threading.Semaphore(0), threading.Event()
+
+    def hang(host: str, *how: int, **more: int) -> list[object]:
+        if host == "localhost":
+            return list(real(host, *how, **more))
+        begun.release()
+        released.wait(10)
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    outbound, many = reaching("localhost", "*.corp"), 12
+    try:
+        async with anyio.create_task_group() as group:
+            for number in range(many):
+                group.start_soon(refused, outbound, f"https://sts-{number}.corp")
+            for _ in range(many):
+                await anyio.to_thread.run_sync(begun.acquire)
+            assert await ask(outbound, f"https://localhost:{secure.port}") == {}
+            released.set()
+    finally:
+        released.set()

@@ -1,7 +1,8 @@
 """Host names to addresses, in daemon threads of their own.
 
 A name server that does not answer holds a thread for many seconds. asyncio's own pool has a handful of threads, shared
-with everything else, and is waited for at exit; these are bounded apart, and the process may end without them.
+with everything else, and is waited for at exit; these are bounded apart, and the process may end without them. Used for
+API servers and for registries.
 """
 
 import asyncio
