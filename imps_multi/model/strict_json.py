@@ -39,9 +39,7 @@ def read_object(content: bytes) -> dict[str, object]:
     if content.startswith(_BOM):
         raise JsonError("starts with a byte order mark; save it without one")
     try:
-        decoded = json.loads(
-            content.decode(), object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_number
-        )
+        decoded = _decode(content.decode())
     except UnicodeDecodeError:
         raise JsonError("is not UTF-8 text") from None
     except json.JSONDecodeError as error:
@@ -60,7 +58,7 @@ def read_object(content: bytes) -> dict[str, object]:
 
 def canonical(value: object) -> bytes:
     """Write what ``read_object`` gives: names sorted, no spaces, text as it is."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return _encode(value).encode()
 
 
 _TOO_DEEP: Final = f"is nested deeper than {MAX_DEPTH} levels"
@@ -116,3 +114,7 @@ def _inside(value: object) -> Iterator[object]:
 def _whole(text: str) -> None:
     if _SURROGATE.search(text):
         raise JsonError("holds half of a surrogate pair, which is no character")
+
+
+_decode: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_number).decode
+_encode: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode

@@ -4,7 +4,7 @@ Pure once built. Fed by the hub's snapshot, feeds the token keepers and the plan
 library: most commands only ask what a Secret is. A fault says which key and what is wrong, never a value.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from typing import Final, Protocol
@@ -28,6 +28,7 @@ from imps_multi.registries.oauth2_source import OAUTH2_TYPE, oauth2_source
 from imps_multi.registries.rules import AmbientRule
 from imps_multi.registries.source_fields import UnusableSecretError, bounds, items
 
+MOST_REMARKS: Final = 5
 DOCKERCFG_TYPE: Final = "kubernetes.io/dockercfg"
 DOCKERCFG_KEY: Final = ".dockercfg"
 BASIC_AUTH_TYPE: Final = "kubernetes.io/basic-auth"
@@ -61,9 +62,15 @@ def _interpret(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[s
         if secret.type in _MINTED:
             return _installed(_MINTED[secret.type], secret.type).read(secret, ambient=ambient, endpoints=endpoints)
         config = _static(secret)
-        return StaticSource(config.entries, bounds(secret), settings=config.settings, remark="; ".join(config.remarks))
+        return StaticSource(config.entries, bounds(secret), settings=config.settings, remark=_few(config.remarks))
     except (UnusableSecretError, DockerConfigError) as error:
         return SourceFault(str(error))
+
+
+def _few(remarks: Sequence[str]) -> str:
+    """Put remarks into one line that can be read."""
+    shown = "; ".join(remarks[:MOST_REMARKS])
+    return shown if len(remarks) <= MOST_REMARKS else f"{shown}; and {len(remarks) - MOST_REMARKS} more"
 
 
 def _installed(kind: Minted, name: str) -> Minted:

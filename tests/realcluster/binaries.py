@@ -103,7 +103,7 @@ def alone(lock: Path) -> Iterator[None]:
 
 
 def _build(environ: Mapping[str, str], root: Path) -> Binaries:
-    go = _go(environ)
+    go = go_command(environ)
     with tempfile.TemporaryDirectory(dir=root, prefix="building-") as scratch:
         finished = Path(scratch) / "servers"
         finished.mkdir()
@@ -129,7 +129,8 @@ def _compile(go: str, package: str, output: Path, environ: Mapping[str, str]) ->
         )
 
 
-def _go(environ: Mapping[str, str]) -> str:
+def go_command(environ: Mapping[str, str]) -> str:
+    """Return the path of Go. Raises: MissingBinariesError."""
     search = os.pathsep.join((environ.get("PATH", ""), "/usr/local/go/bin"))  # where Go's own archive is unpacked
     if go := shutil.which("go", path=search):
         return go

@@ -2,7 +2,8 @@
 
 ``DOCKER_REGISTRY`` wins where it names one; else one on the PATH; else it lies in the user's cache directory, under a
 key made from the system it was made for; else ``python -m tests.realregistry.package``, which ``make test`` calls, has
-apt fetch the package and unpacks it there. Nothing is installed and no service is started. Feeds the bed's fixtures.
+apt fetch the package and unpacks it there, and where that cannot be, builds upstream's from Go modules. Nothing is
+installed and no service is started. Feeds the bed's fixtures.
 """
 
 import os
@@ -14,10 +15,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.realcluster.binaries import alone, cache_root
+from tests.realcluster.binaries import MissingBinariesError, alone, cache_root, go_command
 
 NAME = "docker-registry"
-WITHIN = 300.0
+MODULE = "github.com/distribution/distribution/v3/cmd/registry@v3.0.0"
+WITHIN = 900.0
 
 
 class MissingRegistryError(Exception):
@@ -37,7 +39,7 @@ def ensure(environ: Mapping[str, str]) -> Path:
     """Return the registry, fetched now if need be; two callers at once fetch once.
 
     Raises:
-        MissingRegistryError: no apt, or it has no such package and cannot look for it.
+        MissingRegistryError: neither apt nor Go can give it.
     """
     if found := find(environ):
         return found
@@ -62,19 +64,33 @@ def _cached(environ: Mapping[str, str]) -> Path:
 
 
 def _fetch(environ: Mapping[str, str], cached: Path) -> Path:
+    with tempfile.TemporaryDirectory(dir=cached.parent.parent, prefix="fetching-") as scratch:
+        finished = Path(scratch) / "finished"
+        finished.mkdir()
+        refusals = []
+        for fetch in (_unpack, _build):
+            try:
+                fetch(environ, Path(scratch)).rename(finished / NAME)
+            except MissingRegistryError as error:
+                refusals.append(str(error))
+            else:
+                finished.rename(cached.parent)  # whole or not at all
+                return cached
+    raise MissingRegistryError(
+        f"The tests of logins need Debian's {NAME}, and {'; '.join(refusals)}. Install {NAME}, or set DOCKER_REGISTRY "
+        "to the path of such a binary (upstream calls it `registry`)."
+    )
+
+
+def _unpack(environ: Mapping[str, str], scratch: Path) -> Path:
+    """Have apt fetch the package, and take the binary out of it."""
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool, path=environ.get("PATH", os.defpath)) is None:
-            raise MissingRegistryError(_advice(f"there is no {tool} here to fetch it with"))
-    _say(f"Fetching {NAME} into {cached.parent}; once")
-    with tempfile.TemporaryDirectory(dir=cached.parent.parent, prefix="unpacking-") as scratch:
-        package = _downloaded(environ, Path(scratch))
-        unpacked, finished = Path(scratch) / "package", Path(scratch) / "finished"
-        if refusal := _run(["dpkg-deb", "-x", str(package), str(unpacked)], environ):
-            raise MissingRegistryError(_advice(f"the package cannot be unpacked ({refusal})"))
-        finished.mkdir()
-        (unpacked / "usr/bin" / NAME).rename(finished / NAME)
-        finished.rename(cached.parent)  # whole or not at all
-    return cached
+            raise MissingRegistryError(f"there is no {tool} to fetch it with")
+    _say(f"Fetching {NAME}; once")
+    if refusal := _run(["dpkg-deb", "-x", str(_downloaded(environ, scratch)), str(scratch / "package")], environ):
+        raise MissingRegistryError(f"the package cannot be unpacked ({refusal})")
+    return scratch / "package/usr/bin" / NAME
 
 
 def _downloaded(environ: Mapping[str, str], directory: Path) -> Path:
@@ -86,8 +102,22 @@ def _downloaded(environ: Mapping[str, str], directory: Path) -> Path:
     package = next(directory.glob("*.deb"), None)
     if package is None:
         root = "" if os.geteuid() == 0 else "; as root, apt's lists would be renewed"
-        raise MissingRegistryError(_advice(f"`apt-get download {NAME}` failed ({refusal}){root}"))
+        raise MissingRegistryError(f"`apt-get download {NAME}` failed ({refusal}){root}")
     return package
+
+
+def _build(environ: Mapping[str, str], scratch: Path) -> Path:
+    """Have Go build upstream's registry; its checksum database vouches for what is built."""
+    try:
+        go = go_command(environ)
+    except MissingBinariesError:
+        raise MissingRegistryError("there is no `go` to build it with") from None
+    _say(f"Building {MODULE}; once, some minutes")
+    home = {} if environ.get("HOME") else {"HOME": str(Path.home())}
+    built = {**environ, **home, "GOBIN": str(scratch), "CGO_ENABLED": "0"}
+    if refusal := _run([go, "install", "-trimpath", "-ldflags=-s -w", MODULE], built):
+        raise MissingRegistryError(f"`go install {MODULE}` failed ({refusal})")
+    return scratch / "registry"
 
 
 def _run(command: list[str], environ: Mapping[str, str], directory: Path | None = None) -> str:
@@ -96,13 +126,6 @@ def _run(command: list[str], environ: Mapping[str, str], directory: Path | None 
         command, cwd=directory, env=dict(environ), capture_output=True, text=True, check=False, timeout=WITHIN
     )
     return (done.stderr.strip() or f"exit {done.returncode}")[-300:] if done.returncode else ""
-
-
-def _advice(why: str) -> str:
-    return (
-        f"The tests of logins need Debian's {NAME}, and {why}. Install {NAME}, or set DOCKER_REGISTRY to the path of "
-        "such a binary (upstream calls it `registry`)."
-    )
 
 
 def _say(line: str) -> None:

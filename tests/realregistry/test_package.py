@@ -1,5 +1,6 @@
 """The registry is taken from where it is named, else from the PATH, else from the cache; what is missing is said."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -25,24 +26,57 @@ def test_a_named_registry_wins_over_the_path_and_the_path_over_the_cache(tmp_pat
     assert find(environ) == tmp_path / "named" / "registry"
 
 
-def test_without_apt_it_says_what_to_install_or_to_name(tmp_path: Path) -> None:
+def tools(directory: Path, **scripts: str) -> str:
+    """Make stand-ins for programs; each is a line of shell after a note of what it was told. Return their PATH."""
+    for name, line in scripts.items():
+        binary_in(directory / name, name.replace("_", "-")).write_text(
+            f'#!/bin/sh\necho "{name} $1" >> {directory}/notes\n{line}\n'
+        )
+    return os.pathsep.join([*(str(directory / name) for name in scripts), "/usr/bin", "/bin"])
+
+
+def told(directory: Path) -> list[str]:
+    return (directory / "notes").read_text().splitlines()
+
+
+FAILS = "echo 'no such thing' >&2; exit 100"
+
+
+@pytest.fixture
+def root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+
+
+def test_without_apt_and_go_it_says_what_to_install_or_to_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     environ = {"XDG_CACHE_HOME": str(tmp_path), "PATH": str(tmp_path)}
-    with pytest.raises(MissingRegistryError, match=r"there is no apt-get .* Install docker-registry, or set"):
+    with pytest.raises(MissingRegistryError, match=r"no apt-get .* no `go` .* Install docker-registry, or set"):
         ensure(environ)
     assert list(cache_root(environ).glob("*/*")) == []
 
 
-@pytest.mark.parametrize(("fails", "calls"), [("download", "download update download"), ("", "download")])
-def test_apt_s_lists_are_renewed_only_where_they_lack_the_package(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str, calls: str
-) -> None:
-    """A stand-in for apt-get notes what it is told, and fails as told."""
-    monkeypatch.setattr("os.geteuid", lambda: 0)
-    notes, tools = tmp_path / "notes", tmp_path / "tools"
-    script = f'#!/bin/sh\necho "$1" >> {notes}\n[ "$1" != "{fails}" ] || {{ echo "no such package" >&2; exit 100; }}\n'
-    for name, text in (("apt-get", script), ("dpkg-deb", "#!/bin/sh\nexit 1\n")):
-        binary_in(tools / name, name).write_text(text)
-    environ = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PATH": f"{tools}/apt-get:{tools}/dpkg-deb:/usr/bin:/bin"}
-    with pytest.raises(MissingRegistryError, match="no such package" if fails else "apt-get download"):
+@pytest.mark.usefixtures("root")
+def test_the_package_is_fetched_once_and_its_binary_kept(tmp_path: Path) -> None:
+    unpack = 'mkdir -p "$3/usr/bin"; echo x > "$3/usr/bin/docker-registry"; chmod +x "$3/usr/bin/docker-registry"'
+    path = tools(tmp_path / "tools", apt_get="touch some.deb", dpkg_deb=unpack)
+    environ = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PATH": path}
+    assert ensure(environ) == ensure(environ) == cache_root(environ) / f"docker-registry-{system()}" / "docker-registry"
+    assert told(tmp_path / "tools") == ["apt_get download", "dpkg_deb -x"]
+
+
+@pytest.mark.usefixtures("root")
+def test_where_apt_has_no_such_package_its_lists_are_renewed_and_then_go_builds_it(tmp_path: Path) -> None:
+    build = 'echo x > "$GOBIN/registry"; chmod +x "$GOBIN/registry"'
+    path = tools(tmp_path / "tools", apt_get=f'[ "$1" = update ] || {{ {FAILS}; }}', dpkg_deb=FAILS, go=build)
+    environ = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PATH": path}
+    assert os.access(ensure(environ), os.X_OK)
+    assert told(tmp_path / "tools") == ["apt_get download", "apt_get update", "apt_get download", "go install"]
+
+
+@pytest.mark.usefixtures("root")
+def test_what_failed_is_said(tmp_path: Path) -> None:
+    path = tools(tmp_path / "tools", apt_get=FAILS, dpkg_deb=FAILS, go=FAILS)
+    environ = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PATH": path}
+    with pytest.raises(MissingRegistryError, match=r"download docker-registry` failed \(no such thing\); `go install"):
         ensure(environ)
-    assert notes.read_text().split() == calls.split()
+    assert find(environ) is None

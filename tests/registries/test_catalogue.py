@@ -92,6 +92,13 @@ def test_what_a_docker_config_holds_beside_logins_comes_along_and_what_is_odd_is
     assert found.remark.startswith("'registry-1.docker.io': covers images only whose name says registry-1.docker.io")
 
 
+def test_much_that_is_odd_is_said_in_short() -> None:
+    auths = {f"{number}.io:443": AUTHS["quay.io"] for number in range(300)}
+    remark = static(NOBODY(source(DOCKER, {".dockerconfigjson": json.dumps({"auths": auths})}))).remark
+    assert remark.count("covers images only") == 5
+    assert remark.endswith("; and 295 more")
+
+
 def test_what_is_odd_about_a_login_is_said() -> None:
     found = static(NOBODY(source(BASIC, {"username": "<token>", "password": MARK}, {REGISTRY: "quay.io:443"})))
     assert found.remark.startswith(
@@ -398,6 +405,24 @@ def test_a_fault_of_an_ecr_source_says_which_key_and_never_a_value(data: dict[st
 def test_a_fault_of_a_static_source_says_what_to_write_and_never_a_value(secret: SourceSecret, says: str) -> None:
     message = fault(EVERYBODY(secret))
     assert says in message
+    assert MARK not in message
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        MARK * 500_000,
+        '{"auths":' * 500_000,
+        json.dumps({"auths": {"a.io": {"auth": MARK * 500_000}}}),
+        json.dumps({"auths": {"a.io": {**AUTHS["quay.io"], "more": "[" * 5_000_000}}}) + MARK,
+        json.dumps({"auths": {f"{number}.io": MARK for number in range(200_000)}}),
+    ],
+    ids=["garbage", "a well of brackets", "no base64", "text behind the end", "many entries"],
+)
+def test_five_megabytes_of_nonsense_are_a_short_fault(content: str) -> None:
+    message = fault(NOBODY(source(DOCKER, {".dockerconfigjson": content})))
+    assert message.startswith("key .dockerconfigjson: ")
+    assert len(message) < 300
     assert MARK not in message
 
 
