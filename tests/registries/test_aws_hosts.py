@@ -1,5 +1,10 @@
 """Registry hosts in every partition."""
 
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+
 import pytest
 
 from imps_multi.registries.aws_hosts import ENDPOINTS, registry_host
@@ -44,3 +49,20 @@ def test_the_host_follows_the_partition_of_the_region(region: str, suffix: str) 
 )
 def test_fips_and_dual_stack_endpoints_have_hosts_of_their_own(endpoint: str, region: str, rest: str) -> None:
     assert registry_host("123456789012", region, ENDPOINTS[endpoint]) == f"123456789012.{rest}"
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "registries" / "ecr.md"
+ROW = re.compile(r"\| `([a-z-]+)` \| `([a-z0-9-]+)`, … \| `([a-z0-9.-]+)` \| `([a-z0-9.-]+)` \|")
+
+
+def test_the_documented_endings_are_those_of_every_region_of_every_partition() -> None:
+    """A partition that botocore learns of is missing here, and then there."""
+    data = json.loads((files("botocore") / "data" / "partitions.json").read_text())
+    regions = {each["id"]: [one for one in each["regions"] if "global" not in one] for each in data["partitions"]}
+    documented = {name: (first, plain, dual) for name, first, plain, dual in ROW.findall(PAGE.read_text())}
+    assert documented.keys() == regions.keys()
+    for name, (first, plain, dual) in documented.items():
+        assert first in regions[name]
+        for region in regions[name]:
+            assert registry_host("1", region) == f"1.dkr.ecr.{region}.{plain}"
+            assert registry_host("1", region, ENDPOINTS["dualstack"]) == f"1.dkr-ecr.{region}.{dual}"
