@@ -21,7 +21,7 @@ _HUB_HOSTS: Final = frozenset({"registry-1.docker.io", "registry.hub.docker.com"
 
 def entry_remarks(registry: str, fields: Mapping[str, object]) -> Iterator[str]:
     """Say what is odd about an entry that can be used; the names of its fields are spelled as known."""
-    yield from _key_remarks(registry)
+    yield from key_remarks(registry)
     username, password = (text_field(fields, name) for name in ("username", "password"))
     if auth := text_field(fields, "auth"):
         user_and_password = decode_auth(auth)
@@ -40,7 +40,8 @@ def settings_remarks(settings: Iterable[Setting]) -> Iterator[str]:
             yield f"{name} is kept, for tools that mount the Secret; no kubelet asks a credential helper"
 
 
-def _key_remarks(registry: str) -> Iterator[str]:
+def key_remarks(registry: str) -> Iterator[str]:
+    """Say what is odd about a key of ``auths``: which images would never be looked up under it."""
     key = normalised(registry)
     if key is None:
         yield "is no URL, so a kubelet skips the entry; write HOST[:PORT][/PATH]"

@@ -65,7 +65,8 @@ class Merged(msgspec.Struct, frozen=True):
 def fingerprint(content: bytes) -> tuple[bytes, frozenset[RegistryKey]]:
     """Digest the canonical form of a ``.dockerconfigjson`` content, and name its registries.
 
-    What does not parse is digested as it is, and names none.
+    What does not parse is digested as it is, and names none. So is, but for its names, what two readers would take
+    differently: a kubelet makes one of two ``auths``, where others take the last, so a login could hide behind ours.
     """
     try:
         document = _decode(content)
@@ -73,7 +74,17 @@ def fingerprint(content: bytes) -> tuple[bytes, frozenset[RegistryKey]]:
     except (ValueError, RecursionError):
         return content_digest(content), frozenset()
     auths = document.get("auths") if isinstance(document, dict) else None
-    return content_digest(canonical), frozenset(map(RegistryKey, auths)) if isinstance(auths, dict) else frozenset()
+    plain = canonical == content or _is_plain(content)
+    registries = frozenset(map(RegistryKey, auths)) if isinstance(auths, dict) else frozenset()
+    return content_digest(canonical if plain else content), registries
+
+
+def _is_plain(content: bytes) -> bool:
+    try:
+        read_object(content)
+    except JsonError:
+        return False
+    return True
 
 
 def parse(content: bytes) -> DockerConfig:
@@ -102,7 +113,7 @@ def parse_legacy(content: bytes) -> DockerConfig:
         DockerConfigError: a kubelet, or a reader of ours, could not use it.
     """
     auths = _document(content, ".dockercfg", {})
-    if list(auths) == ["auths"]:
+    if "auths" in auths:
         raise DockerConfigError(
             '.dockercfg holds "auths"; a .dockerconfigjson is of type kubernetes.io/dockerconfigjson'
         )

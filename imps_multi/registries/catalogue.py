@@ -9,10 +9,10 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Final, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from imps_multi.model.credential import Interpretation, MintSource, SourceFault, StaticSource
-from imps_multi.model.docker_remarks import DOCKER_HUB_KEY, entry_remarks
+from imps_multi.model.docker_remarks import DOCKER_HUB_KEY, entry_remarks, key_remarks
 from imps_multi.model.docker_settings import HELPERS, STORE
 from imps_multi.model.dockerconfig import DockerConfig, DockerConfigError, basic_entry, merge, parse, parse_legacy
 from imps_multi.model.ecr_fields import ECR_TYPE
@@ -58,13 +58,22 @@ def interpreter(*, ambient: AmbientRule, endpoints: tuple[str, ...]) -> Interpre
 def _interpret(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[str, ...]) -> Interpretation:
     try:
         if is_ecr(secret):
-            return ecr_source(secret, ambient=ambient, endpoints=endpoints)
+            return _judged(ecr_source(secret, ambient=ambient, endpoints=endpoints))
         if secret.type in _MINTED:
-            return _installed(_MINTED[secret.type], secret.type).read(secret, ambient=ambient, endpoints=endpoints)
+            kind = _installed(_MINTED[secret.type], secret.type)
+            return _judged(kind.read(secret, ambient=ambient, endpoints=endpoints))
         config = _static(secret)
         return StaticSource(config.entries, bounds(secret), settings=config.settings, remark=_few(config.remarks))
     except (UnusableSecretError, DockerConfigError) as error:
         return SourceFault(str(error))
+
+
+def _judged(source: MintSource) -> MintSource:
+    """Say of each registry that a token is to be written under whether a kubelet will find it there."""
+    remarks = [f"{registry!r}: {remark}" for registry in source.registries for remark in key_remarks(registry)]
+    if not remarks:
+        return source
+    return structs.replace(source, remark=_few([*filter(None, [source.remark]), *remarks]))
 
 
 def _few(remarks: Sequence[str]) -> str:

@@ -210,6 +210,21 @@ def test_a_fingerprint_ignores_spaces_and_order() -> None:
     assert (content_digest(tight), frozenset({RegistryKey("a.io"), RegistryKey("b.io")})) == fingerprint(loose)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"auths":{"evil.io":{"auth":"eDp5"}},"auths":{"a.io":{"auth":"dTpw"}}}',
+        b'{"auths":{"a.io":{"auth":"eDp5"},"a.io":{"auth":"dTpw"}}}',
+        b'{"auths":{"a.io":{"auth":"eDp5","auth":"dTpw"}}}',
+    ],
+)
+def test_what_hides_behind_a_doubled_name_changes_the_fingerprint(content: bytes) -> None:
+    """A kubelet puts two ``auths`` together, so this is not what lies there without the first."""
+    ours = b'{"auths":{"a.io":{"auth":"dTpw"}}}'
+    assert fingerprint(content)[0] != fingerprint(ours)[0]
+    assert fingerprint(content)[1] == fingerprint(ours)[1]
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
 def test_the_fingerprint_of_what_is_no_json_is_of_its_bytes(content: bytes) -> None:
     assert (content_digest(content), frozenset()) == fingerprint(content)

@@ -92,6 +92,15 @@ def test_what_a_docker_config_holds_beside_logins_comes_along_and_what_is_odd_is
     assert found.remark.startswith("'registry-1.docker.io': covers images only whose name says registry-1.docker.io")
 
 
+def test_a_host_under_which_no_image_is_looked_up_is_said_of_a_minted_source_too() -> None:
+    found = minted(NOBODY(ecr(**KEYS, note="x", registryHosts="a.io, https://b.io/v1, c.io:443")))
+    assert found.remark == (
+        "key note is unknown and ignored; "
+        "'https://b.io/v1': to a kubelet /v1 without a slash behind it is part of the image's name; write b.io; "
+        "'c.io:443': covers images only whose name says :443, too"
+    )
+
+
 def test_much_that_is_odd_is_said_in_short() -> None:
     auths = {f"{number}.io:443": AUTHS["quay.io"] for number in range(300)}
     remark = static(NOBODY(source(DOCKER, {".dockerconfigjson": json.dumps({"auths": auths})}))).remark
