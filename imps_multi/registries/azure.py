@@ -8,7 +8,7 @@ Fed with identities of ``azure_source``.
 
 import os
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -48,6 +48,7 @@ class AzureProvider:
         self._own = own
         self._importing = anyio.Lock()
         self._library: Any = None
+        self._certificates: Any = None
         # Threads of their own: a file on a dead disk keeps one, and neither other providers nor the signing wait.
         self._working = anyio.CapacityLimiter(2)
         self._reading = anyio.CapacityLimiter(4)
@@ -75,6 +76,7 @@ class AzureProvider:
         async with self._importing:
             if self._library is None:
                 self._library = await anyio.to_thread.run_sync(_import, limiter=self._working)
+                self._certificates = self._library.certificates()
 
     async def _logged_in(self, request: Mapping[str, str]) -> tuple[str, str]:
         """Return an access token of Entra ID, and the tenant that it is of, where that is known."""
@@ -88,46 +90,42 @@ class AzureProvider:
 
     async def _principal(self, request: Mapping[str, str]) -> str:
         call = f"the Entra ID login for {request['registry']}"
-        authority = request["authority"]
-        transport = self._library.Transport(
-            self._outbound.exchange, refused_login, call, plain=authority.startswith("http://")
-        )
-        key = "clientCertificate" if request["login"] == CERTIFICATE else "clientSecret"
-        make = self._library.by_certificate if request["login"] == CERTIFICATE else self._library.by_secret
-        try:
-            credential = await self._work(
-                partial(
-                    make,
-                    request["tenantID"],
-                    request["clientID"],
-                    request[key],
-                    authority=_https(authority),
-                    transport=transport,
-                )
-            )
-        except self._library.FAILURES:
-            raise Invalid(f"{call}: key {key} cannot be read; a certificate needs its RSA key beside it") from None
+        who, authority = (request["tenantID"], request["clientID"]), request["authority"]
+        if request["login"] == SECRET:
+            make, shown = self._library.by_secret, request["clientSecret"]
+        else:
+            make, shown = self._library.by_assertion, await self._signed(request, call)
+        credential = make(*who, shown, **self._entra(self._outbound, authority, call))
         return str(await self._library.access_token(credential, request["scope"], call))
+
+    async def _signed(self, request: Mapping[str, str], call: str) -> str:
+        audience = f"{_https(request['authority'])}/{request['tenantID']}/oauth2/v2.0/token"
+        sign = partial(self._certificates.assertion, request["clientCertificate"], request["clientID"], audience)
+        try:
+            return str(await anyio.to_thread.run_sync(sign, limiter=self._working))
+        except self._library.FAILURES:
+            raise Invalid(
+                f"{call}: key clientCertificate cannot be read; it needs a certificate and its own RSA key"
+            ) from None
 
     async def _workload(self, request: Mapping[str, str], workload: Workload) -> str:
         call = f"the workload identity's Entra ID login for {request['registry']}"
-        assertion = await self._read(Path(workload.token_file), call)
-        transport = self._library.Transport(
-            self._own.exchange, refused_login, call, plain=workload.authority.startswith("http://")
-        )
-        credential = self._library.by_assertion(
-            workload.tenant,
-            workload.client,
-            assertion,
-            authority=_https(workload.authority),
-            transport=transport,
-        )
+        shown = await self._read(Path(workload.token_file), call)
+        where = self._entra(self._own, workload.authority, call)
+        credential = self._library.by_assertion(workload.tenant, workload.client, shown, **where)
         return str(await self._library.access_token(credential, request["scope"], call))
+
+    def _entra(self, calls: Outbound, authority: str, call: str) -> dict[str, Any]:
+        """Say where and how to log in; azure-identity knows https only, http is the guard's to allow."""
+        plain = authority.startswith("http://")
+        transport = self._library.Transport(calls.exchange, refused_login, call, plain=plain)
+        return {"authority": _https(authority), "transport": transport}
 
     async def _managed(self, request: Mapping[str, str], managed: Managed) -> str:
         call = f"the managed identity's token for {request['registry']}"
         transport = self._library.Transport(self._own.exchange, refused_managed, call)
-        credential = await self._work(partial(self._library.by_machine, managed.client, transport=transport))
+        make = partial(self._library.by_machine, managed.client, transport=transport)
+        credential = await anyio.to_thread.run_sync(make, limiter=self._working)  # it may import more
         return str(await self._library.access_token(credential, request["scope"], call))
 
     async def _exchanged(self, request: Mapping[str, str], tenant: str, access: str) -> MintedToken:
@@ -149,9 +147,6 @@ class AzureProvider:
             return await anyio.to_thread.run_sync(read, abandon_on_cancel=True, limiter=self._reading)
         except (OSError, ValueError) as error:
             raise Unauthorized(f"{call}: its token's file cannot be read ({type(error).__name__})") from None
-
-    async def _work(self, work: Callable[[], Any]) -> Any:
-        return await anyio.to_thread.run_sync(work, limiter=self._working)
 
 
 def _import() -> Any:

@@ -1,8 +1,8 @@
 """Access tokens of Entra ID by azure-identity's asynchronous credentials, over calls of ours.
 
-Imported at the first mint, in a thread: 0.2 s and 22 MB. azure-identity knows what to ask, signs with a certificate and
-finds a managed identity's endpoint; it never opens a connection, tries nothing twice, and sees of an answer the token
-alone. A credential lives as long as a mint, so that no token outlives the identity it was asked for with.
+Imported at the first mint, in a thread: 0.2 s and 22 MB. azure-identity knows what to ask, and where a managed identity
+is found; it never opens a connection, tries nothing twice, and sees of an answer the token alone. A credential lives as
+long as a mint, so that no token outlives the identity it was asked for with.
 """
 
 import logging
@@ -14,15 +14,11 @@ import msgspec
 from azure.core.exceptions import AzureError
 from azure.core.pipeline.policies import HeadersPolicy
 from azure.core.pipeline.transport import AsyncHttpTransport
-from azure.identity.aio import (
-    CertificateCredential,
-    ClientAssertionCredential,
-    ClientSecretCredential,
-    ManagedIdentityCredential,
-)
+from azure.identity.aio import ClientAssertionCredential, ClientSecretCredential, ManagedIdentityCredential
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from imps_multi.ports import Invalid, PortError
+from imps_multi.registries.azure_certificates import Certificates
 from imps_multi.registries.outbound import Reply
 
 FAILURES: Final = (
@@ -68,10 +64,7 @@ class Transport(AsyncHttpTransport[Any, Any]):
     """azure-core's way to the network. ``plain``: http is meant, where azure-identity insists on https."""
 
     def __init__(self, exchange: Exchange, refused: Refused, call: str, *, plain: bool = False) -> None:
-        self._exchange = exchange
-        self._refused = refused
-        self._call = call
-        self._plain = plain
+        self._exchange, self._refused, self._call, self._plain = exchange, refused, call, plain
 
     async def send(self, request: Any, **_: Any) -> Any:
         """Make the call. Raises PortErrors."""
@@ -101,13 +94,8 @@ def by_secret(tenant: str, client: str, secret: str, *, authority: str, transpor
     return ClientSecretCredential(tenant, client, secret, authority=authority, **_over(transport))
 
 
-def by_certificate(tenant: str, client: str, pem: str, *, authority: str, transport: Transport) -> Any:
-    """Return the credential of a service principal; blocks while the key is checked. May raise any of FAILURES."""
-    return CertificateCredential(tenant, client, certificate_data=pem.encode(), authority=authority, **_over(transport))
-
-
 def by_assertion(tenant: str, client: str, assertion: str, *, authority: str, transport: Transport) -> Any:
-    """Return the credential of a workload that shows a token."""
+    """Return the credential of whoever shows a token: a workload, or a service principal that signed one."""
     return ClientAssertionCredential(tenant, client, lambda: assertion, authority=authority, **_over(transport))
 
 
@@ -116,6 +104,11 @@ def by_machine(client: str, *, transport: Transport) -> Any:
     return ManagedIdentityCredential(
         client_id=client or None, _exclude_workload_identity_credential=True, **_over(transport)
     )
+
+
+def certificates() -> Certificates:
+    """Return what signs with certificates; one for the process."""
+    return Certificates()
 
 
 async def access_token(credential: Any, scope: str, call: str) -> str:

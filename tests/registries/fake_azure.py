@@ -93,17 +93,22 @@ def registry_refusal(status: int, code: str) -> Said:
 
 
 @cache
-def certificate() -> tuple[bytes, bytes]:
-    """Return a self-signed certificate, and its RSA key, as PEM."""
-    key = rsa.generate_private_key(65537, 2048)
+def certificate(number: int = 1) -> tuple[bytes, bytes]:
+    """Return one of the self-signed certificates of one RSA key, and the key, as PEM."""
+    key = _key()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pull")])
     made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        x509.CertificateBuilder(name, name, key.public_key(), number)
         .not_valid_before(datetime.now(UTC) - timedelta(hours=1))
         .not_valid_after(datetime.now(UTC) + timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
     return made.public_bytes(Encoding.PEM), key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+@cache
+def _key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
 
 
 def _serve(azure: FakeAzure, name: str, server: TokenServer, answer: Callable[[FakeAzure, Heard], Said]) -> None:

@@ -148,6 +148,7 @@ async def test_an_identity_that_is_not_assigned_is_said(machine: FakeAzure, prov
         (Said(410), Transient),
         (Said(500), Transient),
         (Said(429, b"{}", {"Retry-After": "7"}), Throttled),
+        (Said(410, b"{}", {"Retry-After": "7"}), Throttled),
         (Said(200, MARK.encode()), Invalid),
         (said(access_token=7), Invalid),
     ],
@@ -169,6 +170,10 @@ async def test_a_machine_without_identity_is_transient(
     error = await refused(provider, own(azure))
     assert isinstance(error, Transient)
     assert error.reason is Reason.UNREACHABLE
+
+
+async def test_the_machine_is_asked_without_being_listed(machine: FakeAzure) -> None:
+    await mint(Providers(lambda: NOW, lambda: (machine.host,)).provider_for("azure"), own(machine))
 
 
 @pytest.mark.usefixtures("machine")
