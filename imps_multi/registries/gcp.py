@@ -133,6 +133,7 @@ class GcpProvider:
                     "client_id": login.client_id,
                     "client_secret": login.client_secret,
                     "refresh_token": login.refresh_token,
+                    "scope": scopes,
                 }
         now = self._clock()
         reply = await self._calls(trusted).exchange(

@@ -223,7 +223,7 @@ def _granted(fake: FakeGoogle, asked: Asked) -> Answer:
         case "refresh_token":
             wanted = {"client_id": "gcloud", "client_secret": "open", "refresh_token": "1//refresh"}
             right = wanted.items() <= asked.fields.items()
-            return _given(fake, PERSON, EVERYTHING) if right else failure(400, "invalid_grant")
+            return _given(fake, PERSON, str(asked.fields["scope"])) if right else failure(400, "invalid_grant")
         case str() as kind if kind == _JWT:
             assertion = str(asked.fields["assertion"])
             wrong = _wrong(fake, assertion)
