@@ -190,10 +190,12 @@ def test_our_definition_lacks_nothing_and_one_of_imps_lacks_what_was_added() -> 
     for field in ("conditions", "targets", "clusters"):
         del schema["status"]["properties"][field]
     del schema["spec"]["properties"]["target"]["properties"]["namespaces"]
-    expected = ("spec.target.namespaces.exclude", "status.conditions", "status.targets", "status.clusters")
+    del schema["spec"]["properties"]["registry"]["properties"]["credentials"]["items"]["properties"]["ecr"]
+    spec = ("spec.registry.credentials[].ecr", "spec.target.namespaces.exclude")
+    expected = (*spec, "status.conditions", "status.targets", "status.clusters")
     assert read_definition(_stored(ours)).missing == expected
     schema["status"] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    assert read_definition(_stored(ours)).missing == ("spec.target.namespaces.exclude",)
+    assert read_definition(_stored(ours)).missing == spec
 
 
 def test_a_definition_without_a_schema_lacks_everything_and_one_that_goes_says_so() -> None:
