@@ -117,7 +117,7 @@ def read(content: bytes) -> Credentials:
     """
     try:
         fields = msgspec.json.decode(content, type=dict[str, object])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise CredentialFileError("is not the JSON of a Google credential file") from None
     return _read(fields, DEEPEST)
 

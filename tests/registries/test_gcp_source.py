@@ -4,9 +4,12 @@ import json
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imps_multi.model.credential import MintSource, SourceFault
 from imps_multi.registries.catalogue import interpreter
+from imps_multi.registries.guard import ANYWHERE
 from imps_multi.registries.rules import AmbientRule
 
 from .fake_google import ACCOUNT, TARGET, account_key, federation, impersonation, login, pem
@@ -247,3 +250,40 @@ def test_another_universe_must_be_listed_where_its_services_are_asked() -> None:
 def test_a_secret_never_aims_at_the_metadata_server_or_in_the_clear(url: str) -> None:
     data = {"credentials": federation(STS, credential_source={"url": url}), **EUROPE}
     assert "key credentials" in fault(data, ambient=AmbientRule(everybody=True), listed=("*",))
+
+
+FIELDS = (
+    *("type", "client_email", "private_key", "private_key_id", "token_uri", "universe_domain", "audience"),
+    *("subject_token_type", "token_url", "credential_source", "file", "url", "headers", "format", "delegates"),
+    *("subject_token_field_name", "service_account_impersonation_url", "service_account_impersonation"),
+    *("token_lifetime_seconds", "source_credentials", "executable"),
+)
+TEXTS = st.sampled_from(
+    ("service_account", "external_account", "impersonated_service_account", "json", STS, pem(), impersonation(STS))
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=3), inner),
+    max_leaves=12,
+)
+
+
+@given(
+    base=st.sampled_from((json.loads(KEY), json.loads(FEDERATION), {})),
+    changes=st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=6),
+    key=st.sampled_from(("serviceAccountKey", "credentials")),
+)
+def test_whatever_a_file_holds_it_is_a_source_or_a_fault(
+    base: dict[str, object], changes: dict[str, object], key: str
+) -> None:
+    interpret({key: json.dumps(base | changes), **EUROPE}, ambient=AmbientRule(everybody=True), listed=ANYWHERE)
+
+
+@pytest.mark.parametrize("content", ['{"a":' * 100_000, '{"type": "\\ud800"}', '{"a": 1e999}', "\ufeff{}", "null", ""])
+def test_json_that_others_choke_on_is_a_fault(content: str) -> None:
+    assert "serviceAccountKey" in fault({"serviceAccountKey": content, **EUROPE})
+
+
+def test_a_text_that_cannot_be_written_down_is_a_fault() -> None:
+    broken = KEY.replace(ACCOUNT, "\\ud800@x")
+    assert "serviceAccountKey" in fault({"serviceAccountKey": broken, **EUROPE})
