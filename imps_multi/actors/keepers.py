@@ -41,15 +41,15 @@ class Keepers:
         return self._since.get(key, anyio.current_time())
 
     async def keep(self, identities: Iterable[MintIdentity]) -> None:
-        """Keep exactly these."""
+        """Keep exactly these. Who is new begins before anybody is waited for."""
         wanted = {identity.key: identity for identity in identities}
+        for key in wanted.keys() - self._states.keys():
+            self._start(wanted[key])
         for key in self._states.keys() - wanted.keys():
             await self._supervisor.stop(_name(key))
             for memory in (self._states, self._forced, self._since):
                 memory.pop(key, None)
             await self._drop(key)
-        for key in wanted.keys() - self._states.keys():
-            self._start(wanted[key])
 
     async def forget_stored(self) -> None:
         """Take away what an earlier process stored of identities that nobody uses now."""
