@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks import b1, b6, b7, b10
+from benchmarks import b1, b6, b7, b10, keepers
 from benchmarks.findings import Finding, table
 from benchmarks.machine import description
 
@@ -21,6 +21,7 @@ WORKLOADS: Final[dict[str, tuple[Any, Callable[[Any], list[Finding]]]]] = {
     "b6": (b6.Sizes, b6.run),
     "b7": (b7.Sizes, b7.run),
     "b10": (b10.Sizes, b10.run),
+    "keepers": (keepers.Sizes, keepers.run),
 }
 MEANING: Final = """\
 B1: create ten thousand Secrets over a hundred clusters. "cold" is a whole pass (`run --once`) with every log-in, list
@@ -29,7 +30,8 @@ knows its clusters already. The floor only sends the same requests, built before
 parses nothing; the naive peer is kubernetes_asyncio's typed call, one task per Secret, as the library comes: it opens a
 connection for each Secret of a cluster, a hundred. "with our connections": its pool is held to as many as we have.
 B6: a namespace is made while every Secret of the fleet is being refreshed. B7: one cluster's Secrets are rotated at its
-default limits. B10: memory of the idle process, and what one more thing costs."""
+default limits. B10: memory of the idle process, and what one more thing costs. keepers: what a token keeper holds at
+rest, what a mint costs after the first, and how many mints a crowd of sources takes."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

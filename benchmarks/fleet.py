@@ -52,9 +52,14 @@ class Counts:
 class Fleet:
     """Use as a context manager: the clusters run within the block."""
 
-    def __init__(self, *, clusters: int, namespaces: int, label: str = "pull=yes", foreign: int = 0) -> None:
+    def __init__(
+        self, *, clusters: int, namespaces: int, label: str = "pull=yes", foreign: int = 0, ecr: bool = False
+    ) -> None:
         self._options = [f"--clusters={clusters}", f"--namespaces={namespaces}", f"--label={label}"]
         self._options += [f"--foreign-secrets={foreign}", f"--token={TOKEN}"]
+        self._options += ["--ecr"] if ecr else []
+        self.ecr: Document = {}
+        """Where ECR and STS answer, and with which keys, if they were asked for."""
         self._directory = tempfile.TemporaryDirectory(prefix="fleet-")
         self._process: subprocess.Popen[str] | None = None
         self._control = ""
@@ -76,6 +81,7 @@ class Fleet:
         assert self._process.stdout is not None
         told = json.loads(self._process.stdout.readline())
         self._control = told["control"]
+        self.ecr = told.get("ecr", {})
         self.clusters = tuple(Cluster(name=one["name"], url=one["url"]) for one in told["clusters"])
         return self
 

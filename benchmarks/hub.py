@@ -28,20 +28,25 @@ class HubDirectory:
         self.manifests.mkdir(parents=True)
         self.configure()
 
-    def configure(self, *, limits: dict[str, Any] | None = None) -> None:
-        """Write the configuration; ``limits`` are its ``defaults``."""
+    def configure(self, *, limits: dict[str, Any] | None = None, **more: Any) -> None:
+        """Write the configuration; ``limits`` are its ``defaults``, ``more`` whole sections."""
         document = {
             "hub": {"id": HUB, "directory": str(self.manifests), "stateDirectory": str(self.root / "state")},
             "clusters": [{"kubeconfig": str(self._kubeconfig), "contexts": ["*"]}],
             "defaults": limits or {},
             "telemetry": {"metricsAddress": "", "healthAddress": "", "statusAddress": "", "logLevel": "warning"},
+            **more,
         }
         _write(self.config, document)
 
+    def put(self, name: str, manifest: dict[str, Any]) -> None:
+        """Write a manifest."""
+        _write(self.manifests / f"{name}.json", manifest)
+
     def deliver(self, password: str, *, label: str = "pull", secret: str = SECRET) -> None:
         """Ask for the Secret in every namespace with a label."""
-        _write(self.manifests / "source.json", source(password))
-        _write(self.manifests / "policy.json", policy(label, secret))
+        self.put("source", source(password))
+        self.put("policy", policy(label, secret))
 
 
 def password(mark: str) -> str:

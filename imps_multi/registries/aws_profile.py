@@ -1,27 +1,53 @@
-"""The keys of one of the process's profiles, by a botocore session that borrows what is large from the shared one.
+"""What finds the keys of the process's profiles: for each a botocore session that borrows what is large.
 
-A session of its own costs 9 MB for the data that it reads; this one reads the profile's files alone, anew at each mint,
-so that a rotated key is taken up, and is dropped thereafter. Blocks; called in a thread by the ECR provider alone;
-imported with aiobotocore.
+A session of its own would cost 9 MB for the data that it reads. This one reads the profile's files alone, and is made
+anew when they have changed, so that a rotated key is taken up; to make it at each mint was half of what such a mint
+costs. Blocks; called in the threads of ``aws_borrowing``, for one profile in one region by one at a time; imported with
+aiobotocore.
 """
 
+from pathlib import Path
 from typing import Any
 
 from aiobotocore.session import get_session
 
 
-def profile_resolver(shared: Any, profile: str, region: str) -> Any:
-    """Return what finds a profile's keys, in ``region`` where the process's settings name none.
+class Profiles:
+    """Resolvers by profile and region, with the state of the files that each was made of."""
 
-    Raises:
-        ProfileNotFound: there is none of that name.
-    """
-    session = get_session()
-    # Set here and not by the environment: the environment's keys then do not go before the profile's.
-    session.set_config_variable("profile", profile)
-    session.register_component("data_loader", shared.get_component("data_loader"))
-    session.user_agent_extra = shared.user_agent_extra
-    session.set_default_client_config(shared.get_default_client_config())
-    if session.get_config_variable("region") is None:
-        session.set_config_variable("region", region)
-    return session.get_component("credential_provider")
+    def __init__(self, shared: Any) -> None:
+        self._shared = shared
+        self._made: dict[tuple[str, str], tuple[object, Any]] = {}
+
+    def resolver(self, profile: str, region: str) -> Any:
+        """Return what finds a profile's keys, in ``region`` where the process's settings name none.
+
+        Raises:
+            ProfileNotFound: there is none of that name.
+        """
+        state = [_state(self._shared.get_config_variable(name)) for name in ("config_file", "credentials_file")]
+        made = self._made.pop((profile, region), None)
+        if made is None or made[0] != state:
+            made = state, self._make(profile, region)
+        self._made[profile, region] = made  # of one that could not be made nothing is kept
+        return made[1]
+
+    def _make(self, profile: str, region: str) -> Any:
+        session = get_session()
+        # Set here and not by the environment: the environment's keys then do not go before the profile's.
+        session.set_config_variable("profile", profile)
+        session.register_component("data_loader", self._shared.get_component("data_loader"))
+        session.user_agent_extra = self._shared.user_agent_extra
+        session.set_default_client_config(self._shared.get_default_client_config())
+        if session.get_config_variable("region") is None:
+            session.set_config_variable("region", region)
+        return session.get_component("credential_provider")
+
+
+def _state(path: str) -> object:
+    """Say which file is there, and in which state."""
+    try:
+        found = Path(path).expanduser().stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size

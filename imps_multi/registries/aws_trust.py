@@ -6,7 +6,10 @@ take a signed request, and the session token in it, wherever an endpoint says. F
 imported with aiobotocore, at the first mint.
 """
 
+import asyncio
 import ssl
+from contextlib import AsyncExitStack
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +43,21 @@ def sharing_sessions() -> type[AIOHTTPSession]:
         """A client's HTTP session."""
 
         async def send(self, request: Any) -> Any:
-            """Send a request and read its answer, as far as it goes. botocore would read it whole."""
+            """Send a request over a connection of its own and read the answer, as far as one goes.
+
+            botocore would read it whole, and keep connections for a client that is not closed.
+            """
             request.stream_output = True
-            response = await super().send(request)
-            response._content = await _read(response.raw)  # noqa: SLF001  # where botocore keeps what it has read
+            async with self._anew() as once:
+                response = await AIOHTTPSession.send(once, request)
+                response._content = await _read(response.raw)  # noqa: SLF001  # where botocore keeps what it has read
             return response
+
+        def _anew(self) -> "SharingSession":
+            """Return one like this that nobody has opened yet."""
+            once = copy(self)
+            once.__dict__.update(_sessions=None, _exit_stack=AsyncExitStack(), _sessions_lock=asyncio.Lock())
+            return once
 
         def _build_ssl_contexts(self, proxy_url: str | None) -> Any:
             """Return the context for the endpoint, and that for a proxy; blocks."""

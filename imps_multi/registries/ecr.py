@@ -1,15 +1,15 @@
 """ECR tokens by aiobotocore: one GetAuthorizationToken per call of ``mint``, as the identity that was asked for.
 
-One session serves the process: another one costs 9 MB and 95 ms (botocore reads its models again). A client per mint
-costs 5 ms, since all of them share what they trust. aiobotocore is imported at the first mint, in a thread. Nothing is
-tried twice here: the token keeper owns the retries. Fed with identities of ``ecr_source``.
+One session serves the process: another one costs 9 MB and 95 ms (botocore reads its models again). Its clients are
+shared by all identities. aiobotocore is imported at the first mint, in a thread. Nothing is tried twice here: the token
+keeper owns the retries. Fed with identities of ``ecr_source``.
 """
 
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.to_thread
@@ -18,10 +18,14 @@ from imps_multi import __version__
 from imps_multi.model.credential import MintedToken, MintIdentity
 from imps_multi.ports import Clock, Forbidden, Invalid, Reason, Transient, Unauthorized
 from imps_multi.registries.aws_borrowing import LOOKUP_SECONDS, Borrowing, Keys
+from imps_multi.registries.aws_clients import Call, Clients, Where
 from imps_multi.registries.aws_hosts import ENDPOINTS
 from imps_multi.registries.ecr_source import roles
 from imps_multi.registries.guard import RefusedUrlError, destination
 from imps_multi.registries.sockets import Sockets
+
+if TYPE_CHECKING:
+    from imps_multi.registries.aws_profile import Profiles
 
 SESSION_NAME: Final = "imps-multi"
 _PUBLIC: Final = "ecr-public"
@@ -43,12 +47,12 @@ class EcrProvider:
         """``listed`` gives ``sources.endpoints`` as they are now: endpoints that a source names must be among them."""
         self._clock = clock
         self._listed = listed
-        self._resolver: Any = None
         self._building = anyio.Lock()
         self._borrowing = Borrowing(lookup_seconds)
-        self._borrowed: dict[str, Any] = {}
-        """What botocore keeps of roles that the process's own identity took on."""
         self._session: Any = None
+        self._clients: Clients
+        self._default: Callable[[], Any]
+        self._profiles: Profiles
         self._warm = {"ecr"}
 
     async def mint(self, identity: MintIdentity) -> MintedToken:
@@ -79,10 +83,14 @@ class EcrProvider:
             call = _call(request, "the process's own AWS settings")
             if self._session is None:
                 await anyio.to_thread.run_sync(import_module, "imps_multi.registries.aws_failures")
+                from imps_multi.registries.aws_profile import Profiles
                 from imps_multi.resolver import LOOKUPS, Resolver
 
-                self._resolver = Resolver(anyio.Semaphore(LOOKUPS))
-                self._session = await _in_thread(_build, call)
+                session = await _in_thread(_build, call)
+                self._clients = Clients(session, Resolver(anyio.Semaphore(LOOKUPS)))
+                self._default = partial(_default_resolver, session, {})
+                self._profiles = Profiles(session)
+                self._session = session
             if (service := _registry_service(request)) not in self._warm:
                 await _in_thread(partial(self._session.warm_up_loader_caches, service), call)
                 self._warm.add(service)
@@ -94,8 +102,9 @@ class EcrProvider:
         profile = request.get("profile", "")
         call = _call(request, f"the process's own AWS identity{' (a profile)' if profile else ''}")
         kind = (profile, request["region"] if profile else "")
+        where = partial(self._profiles.resolver, *kind) if profile else self._default
         try:
-            keys = await self._borrowing.keys(kind, partial(_own, self._session, request, self._borrowed))
+            keys = await self._borrowing.keys(kind, partial(_found, where))
         except FAILURES as error:
             raise translated(error, call) from None
         if keys is None:
@@ -132,23 +141,13 @@ class EcrProvider:
         parameters: Mapping[str, str],
         call: str,
     ) -> Mapping[str, Any]:
-        """Open a client, make one call, close it."""
+        """Make one call."""
         from imps_multi.registries.aws_failures import FAILURES, translated
 
         url = request.get(_URL_KEYS[service])
         sockets = None if url is None else self._sockets(url, call)
         try:
-            async with self._session.create_client(
-                service,
-                region_name=request["region"],
-                config=_where(request, self._resolver, sockets),
-                endpoint_url=url,
-                aws_access_key_id=keys.access_key,
-                aws_secret_access_key=keys.secret_key,
-                aws_session_token=keys.session_token,
-            ) as client:
-                answer: Mapping[str, Any] = await getattr(client, operation)(**parameters)
-                return answer
+            return await self._clients.ask(_where(service, request, url), operation, parameters, Call(keys, sockets))
         except FAILURES as error:
             # Without its cause: botocore's messages may quote what was signed.
             raise (sockets and sockets.refusal(call)) or translated(error, call) from None
@@ -191,38 +190,28 @@ def _build() -> Any:
     return session
 
 
-def _where(request: Mapping[str, str], resolver: Any, sockets: Sockets | None) -> Any:
-    """Say which of the region's endpoints to call, of no account where a URL is given; and how to connect there."""
-    from aiobotocore.config import AioConfig
-
+def _where(service: str, request: Mapping[str, str], url: str | None) -> Where:
+    """Say which of the region's endpoints to call, of no account where a URL is given."""
     endpoint = ENDPOINTS[request.get("endpoint", "")]
     # What is not asked for stays open: the process's own settings may ask for it.
-    return AioConfig(
-        use_fips_endpoint=endpoint.fips or None,
-        use_dualstack_endpoint=endpoint.dual_stack or None,
-        connector_args={"resolver": resolver, "socket_factory": sockets},
-    )
+    return Where(service, request["region"], endpoint.fips or None, endpoint.dual_stack or None, url)
 
 
 def _registry_service(request: Mapping[str, str]) -> str:
     return _PUBLIC if request.get("public") == "true" else "ecr"
 
 
-async def _own(session: Any, request: Mapping[str, str], known: dict[str, Any]) -> Keys | None:
-    """Find the process's own keys: those of a profile, where one is named. Blocks; runs in a thread of its own."""
-    credentials = await _resolver(session, request, known).load_credentials()
+async def _found(resolver: Callable[[], Any]) -> Keys | None:
+    """Find the process's own keys. Blocks; runs in a thread of its own."""
+    credentials = await resolver().load_credentials()
     if credentials is None:
         return None
     frozen = await credentials.get_frozen_credentials()
     return Keys(frozen.access_key, frozen.secret_key, frozen.token)
 
 
-def _resolver(session: Any, request: Mapping[str, str], known: dict[str, Any]) -> Any:
-    """Return what looks for the keys, made anew (0.4 ms): it keeps notes while it works."""
-    if "profile" in request:
-        from imps_multi.registries.aws_profile import profile_resolver
-
-        return profile_resolver(session, request["profile"], request["region"])
+def _default_resolver(session: Any, known: dict[str, Any]) -> Any:
+    """Return what looks where any AWS tool looks, made anew (0.4 ms): it keeps notes while it works."""
     from aiobotocore.credentials import create_credential_resolver
 
     return create_credential_resolver(session, cache=known, region_name=session.get_config_variable("region"))

@@ -6,7 +6,7 @@ from imps_multi.ports import Forbidden, PortError
 from imps_multi.registries.addresses import Kind, kind_of
 from imps_multi.registries.guard import Destination, remedy
 
-_SocketAddress = tuple[int, int, int, str, tuple[str, int]] | tuple[int, int, int, str, tuple[str, int, int, int]]
+SocketAddress = tuple[int, int, int, str, tuple[str, int]] | tuple[int, int, int, str, tuple[str, int, int, int]]
 
 
 class Sockets:
@@ -20,7 +20,7 @@ class Sockets:
         self._refused: set[Kind] = set()
         self._admitted = False
 
-    def __call__(self, address: _SocketAddress) -> socket.socket:
+    def __call__(self, address: SocketAddress) -> socket.socket:
         """Return a new socket for this address. Raises PermissionError where it may not be connected to."""
         family, kind, protocol, _, (host, *_) = address
         if not self._leads.admits(host):

@@ -10,6 +10,7 @@ import pytest
 
 from imps_multi.model.credential import MintedToken, MintSource
 from imps_multi.ports import Forbidden, Unauthorized
+from imps_multi.registries.aws_clients import MOST_CLIENTS
 from imps_multi.registries.catalogue import interpreter
 from imps_multi.registries.ecr import EcrProvider
 from imps_multi.registries.rules import AmbientRule
@@ -150,6 +151,42 @@ async def test_a_rotated_profile_is_taken_up(sandbox: SandboxEcr, provider: EcrP
     swap_names(profiles)
     await mint(provider, sandbox, profile="one")
     assert [each.account for each in sandbox.issued] == ["1" * 12, "2" * 12]
+
+
+async def test_a_profile_that_names_another_role_is_taken_up(
+    sandbox: SandboxEcr, provider: EcrProvider, profiles: Path
+) -> None:
+    sandbox.identities.trust |= {role: Trust(by=f"arn:aws:iam::{'1' * 12}:user/imps") for role in (LAST, SECOND)}
+    config = profiles.with_name("config")
+    for role in (LAST, LAST, SECOND):
+        config.write_text(f"[profile pull]\nrole_arn={role}\nsource_profile=one\n")
+        await mint(provider, sandbox, profile="pull")
+    assert [each.account for each in sandbox.issued] == ["3" * 12, "3" * 12, "2" * 12]
+
+
+async def test_those_who_ask_the_same_endpoint_at_the_same_time_sign_with_their_own_keys(
+    sandbox: SandboxEcr, provider: EcrProvider
+) -> None:
+    users = [Credential(f"AKIA{number:016}", f"secret-{number}", f"session-{number}" * 2) for number in range(12)]
+    for number, user in enumerate(users):
+        sandbox.identities.add_user(user, account=f"{number:012}")
+    tokens: dict[str, str] = {}
+
+    async def ask(number: int, user: Credential) -> None:
+        data = {"accessKeyID": user.access_key, "secretKey": user.secret_key, "sessionToken": user.session_token}
+        tokens[(await mint(provider, sandbox, **data)).password] = f"{number:012}"
+
+    async with anyio.create_task_group() as group:
+        for number, user in enumerate(users):
+            group.start_soon(ask, number, user)
+    assert {each.password: each.account for each in sandbox.issued} == tokens
+
+
+async def test_many_regions_do_not_keep_a_client_each(sandbox: SandboxEcr, provider: EcrProvider) -> None:
+    for number in range(MOST_CLIENTS + 4):
+        await mint(provider, sandbox, **keys(sandbox), region=f"eu-west-{number}")
+    assert len(provider._clients._made) == MOST_CLIENTS
+    assert len({each.region for each in sandbox.issued}) == MOST_CLIENTS + 4
 
 
 @pytest.mark.usefixtures("profiles")
