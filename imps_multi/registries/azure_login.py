@@ -46,12 +46,14 @@ class _Granted(msgspec.Struct):
 
 
 class _Answer:
-    """What azure-identity reads of an answer."""
+    """What azure-core and azure-identity read of an answer."""
 
     status_code = _SUCCESS
+    reason = "OK"
     content_type = "application/json"
 
     def __init__(self, token: str) -> None:
+        self.headers: dict[str, str] = {}
         granted = {"access_token": token, "token_type": "Bearer", "expires_in": "3600", "resource": ""}
         self._text = msgspec.json.encode(granted).decode()
 
@@ -100,9 +102,12 @@ def by_assertion(tenant: str, client: str, assertion: str, *, authority: str, tr
 
 
 def by_machine(client: str, *, transport: Transport) -> Any:
-    """Return the credential of the machine's managed identity, found by the environment."""
+    """Return the credential of the machine's managed identity, found by the environment.
+
+    It has azure-core's own policies, since some endpoints take a header that one of those sets.
+    """
     return ManagedIdentityCredential(
-        client_id=client or None, _exclude_workload_identity_credential=True, **_over(transport)
+        client_id=client or None, _exclude_workload_identity_credential=True, transport=transport, retry_total=0
     )
 
 

@@ -26,6 +26,7 @@ TENANT = "11111111-1111-1111-1111-111111111111"
 CLIENT = "22222222-2222-2222-2222-222222222222"
 SECRET = f"{MARK}~client.secret"
 AUDIENCE = "https://containerregistry.azure.net"
+SERVICE = "what an app service shows"
 EXCHANGED = "api://AzureADTokenExchange"
 NOW = 1_900_000_000.0
 LIFE = 3 * 3600.0
@@ -157,9 +158,11 @@ def _thumbprint(assertion: str) -> bytes:
 def _machine(azure: FakeAzure, heard: Heard) -> Said:
     parts = urlsplit(heard.path)
     asked = {key: values[0] for key, values in parse_qs(parts.query).items()}
-    if heard.headers.get("metadata") != "true" or "x-forwarded-for" in heard.headers:
+    service = parts.path == "/msi/token"
+    shown = heard.headers.get("x-identity-header") == SERVICE if service else heard.headers.get("metadata") == "true"
+    if not shown or "x-forwarded-for" in heard.headers:
         return said(400, error="invalid_request", error_description="Required metadata header not specified")
-    if parts.path != "/metadata/identity/oauth2/token" or "api-version" not in asked:
+    if parts.path not in {"/msi/token", "/metadata/identity/oauth2/token"} or "api-version" not in asked:
         return said(404, error="not_found")
     client = asked.get("client_id", "")
     if client not in azure.assigned:

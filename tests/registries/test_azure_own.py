@@ -9,7 +9,7 @@ from imps_multi.ports import Forbidden, Invalid, PortError, Provider, Reason, Th
 from imps_multi.registries.providers import Providers
 
 from .azure_mints import mint, own, refused
-from .fake_azure import CLIENT, NOW, TENANT, FakeAzure, cluster_token, fake_azure
+from .fake_azure import CLIENT, NOW, SERVICE, TENANT, FakeAzure, cluster_token, fake_azure
 from .secrets import MARK, listed
 from .token_server import Said, said
 
@@ -133,6 +133,16 @@ async def test_a_machine_s_identity_can_be_asked_for_and_named(machine: FakeAzur
     await mint(provider, own(machine, identity="managed", clientID=CLIENT))
     assert f"client_id={CLIENT}" in machine.machine.heard[0].path
     assert not machine.entra.heard
+
+
+async def test_an_app_service_is_asked_as_it_says(
+    azure: FakeAzure, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{azure.machine.url}/msi/token")
+    monkeypatch.setenv("IDENTITY_HEADER", SERVICE)
+    azure.assigned.append(CLIENT)
+    await mint(provider, own(azure, clientID=CLIENT))
+    assert azure.machine.heard[0].path.startswith("/msi/token?")
 
 
 async def test_an_identity_that_is_not_assigned_is_said(machine: FakeAzure, provider: Provider) -> None:
