@@ -63,7 +63,7 @@ _LOW: Final = 0xFFFFFFFF
 def kind_of(address: str) -> Kind:
     """Say what an address is; what is no address is barred."""
     try:
-        parsed = ip_address(address.partition("%")[0])
+        parsed = ip_address(address)
     except ValueError:
         return Kind.BARRED
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:

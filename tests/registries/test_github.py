@@ -16,6 +16,7 @@ from imps_multi.registries.catalogue import interpreter
 from imps_multi.registries.providers import Providers
 from imps_multi.registries.rules import AmbientRule
 
+from .connect_proxy import connect_proxy
 from .fake_github import FakeGithub
 from .secrets import MARK, source
 from .token_server import Said, TokenServer, said, token_server
@@ -121,6 +122,16 @@ async def test_clocks_that_differ_by_less_than_a_minute_do_no_harm(
 ) -> None:
     github.now = NOW + drift
     await mint(github, server)
+
+
+async def test_github_itself_is_called_where_it_is(github: FakeGithub, monkeypatch: pytest.MonkeyPatch) -> None:
+    with connect_proxy() as (url, asked):
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        for given in ({}, {"apiURL": "https://api.octocorp.ghe.com", "registries": "containers.octocorp.ghe.com"}):
+            who = minted(privateKey=github.pem(), **given).identity
+            with pytest.raises(Transient):
+                await Providers(lambda: NOW, tuple).provider_for("github").mint(who)
+    assert asked == ["api.github.com:443", "api.octocorp.ghe.com:443"]
 
 
 async def test_who_is_not_the_app_is_refused(github: FakeGithub, server: TokenServer) -> None:

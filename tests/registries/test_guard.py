@@ -149,7 +149,14 @@ def test_what_the_name_alone_gives_away_is_refused_with_what_to_do(url: str, say
             "https://a\x00",
             "https://a\u200b",
         ),
-        *("https://bücher.example", "https://a\u3002b", "https://\uff41", "https://%61", "https://a%2eb"),
+        *(
+            "https://bücher.example",
+            "https://a/é",
+            "https://a\u3002b",
+            "https://\uff41",
+            "https://%61",
+            "https://a%2eb",
+        ),
         *("https://a:0", "https://a:", "https://a:65536", "https://a:x", "https://a:-1", "https://a:\u0661"),
         *(
             "https:a",

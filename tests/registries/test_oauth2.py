@@ -98,6 +98,13 @@ async def test_a_client_gets_a_token_by_its_secret(server: TokenServer, style: s
     assert ("authorization" in heard.headers) == (style != "body")
 
 
+async def test_the_endpoint_may_have_a_query(server: TokenServer) -> None:
+    """RFC 6749 §3.2 lets it."""
+    who = minted(tokenURL=f"{server.url}/token?tenant=a").identity
+    await Providers(lambda: NOW, lambda: LISTED).provider_for("oauth2").mint(who)
+    assert server.heard[0].path == "/token?tenant=a"
+
+
 async def test_scope_audience_and_user_name_are_the_secret_s(server: TokenServer) -> None:
     token = await mint(server, scope="pull", audience="registry & co", username="$oauthtoken")
     assert (token.username, token.password) == ("$oauthtoken", "for registry & co")
