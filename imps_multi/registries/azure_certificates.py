@@ -65,8 +65,9 @@ def _checked(pem: bytes) -> _Signer:
     key = serialization.load_pem_private_key(pem, None)
     if not isinstance(key, RSAPrivateKey):
         raise ValueError("not an RSA key")  # noqa: TRY004  # as cryptography says of a key that it cannot read
-    certificate = x509.load_pem_x509_certificate(pem)
-    if certificate.public_key() != key.public_key():
+    chain = x509.load_pem_x509_certificates(pem)
+    certificate = next((each for each in chain if each.public_key() == key.public_key()), None)
+    if certificate is None:
         raise ValueError("the key is another certificate's")
     thumbprint = urlsafe_b64encode(certificate.fingerprint(hashes.SHA256())).rstrip(b"=").decode()
     return _Signer(key, thumbprint)

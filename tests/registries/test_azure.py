@@ -76,6 +76,12 @@ async def test_a_certificate_signs_the_login(azure: FakeAzure, provider: Provide
     assert "client_secret" not in azure.entra.heard[0].form
 
 
+async def test_a_certificate_is_found_in_its_chain(azure: FakeAzure, provider: Provider) -> None:
+    azure.certificates[CLIENT], key = certificate()
+    chain = Authority("above").pem + azure.certificates[CLIENT] + key
+    await mint(provider, principal(azure, clientCertificate=chain.decode()))
+
+
 async def test_a_key_is_checked_once(azure: FakeAzure, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenSSL takes 40 ms for that, more than all the rest of a mint."""
     checked: list[bytes] = []
