@@ -7,7 +7,9 @@ from pathlib import Path
 
 import anyio
 import pytest
+from aiohttp.abc import ResolveResult
 
+from imps_multi import resolver as name_lookup
 from imps_multi.model.credential import MintedToken
 from imps_multi.ports import Forbidden, Reason, Transient
 from imps_multi.registries.providers import Providers
@@ -63,12 +65,12 @@ def google(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeGoog
 
 def found(monkeypatch: pytest.MonkeyPatch, name: str, port: int) -> None:
     """Let a name lead to a loopback port, whatever port is asked for."""
-    real = socket.getaddrinfo
+    real = name_lookup.addresses
 
-    def look_up(host: str, asked: int, *more: int, **how: int) -> object:
-        return real("127.0.0.1", port, *more, **how) if host == name else real(host, asked, *more, **how)
+    def look_up(host: str, asked: int, family: socket.AddressFamily) -> list[ResolveResult]:
+        return real("127.0.0.1", port, family) if host == name else real(host, asked, family)
 
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(name_lookup, "addresses", look_up)
 
 
 async def mint(listed: tuple[str, ...] = LISTED, **data: str) -> MintedToken:
