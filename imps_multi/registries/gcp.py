@@ -8,6 +8,7 @@ google-auth signs. Nothing is tried twice: the token keeper owns the retries. Fe
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
+from http import HTTPStatus
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -106,7 +107,7 @@ class GcpProvider:
         url = f"{machine.token_url}?scopes={scopes.replace(' ', ',')}"
         now = self._clock()
         reply = await self._unguarded.exchange("GET", url, call=call, headers=FLAVOR)
-        if any(reply.headers.get(name.lower()) != value for name, value in FLAVOR.items()):
+        if reply.status == HTTPStatus.OK and not FLAVOR.items() <= reply.headers.items():
             raise Invalid(f"{call}: what answered is none (it lacks the header Metadata-Flavor)")
         return oauth_token(reply, call, now)
 

@@ -19,7 +19,7 @@ MAX_FILE_BYTES: Final = 64 << 10
 _CALL: Final = "the process's own Google identity"
 _METADATA_HOST: Final = "metadata.google.internal"
 _TOKEN_PATH: Final = "/computeMetadata/v1/instance/service-accounts/default/token"  # noqa: S105  # a path of the server
-FLAVOR: Final = {"Metadata-Flavor": "Google"}
+FLAVOR: Final = {"metadata-flavor": "Google"}
 """What is asked with, and what the answer must show: nobody else's server is one by chance."""
 
 

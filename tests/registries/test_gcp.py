@@ -173,6 +173,16 @@ async def test_what_is_no_metadata_server_is_not_believed(
     assert "Metadata-Flavor" in str(await refused(provider, identity()))
 
 
+async def test_a_metadata_server_that_is_not_up_yet_is_asked_again_later(
+    google: FakeGoogle, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_machine(google, monkeypatch)
+    google.instead = lambda _: Answer(503, b"MARKEDVALUE")
+    error = await refused(provider, identity())
+    assert isinstance(error, Transient)
+    assert error.answered
+
+
 async def test_the_metadata_server_is_never_asked_by_way_of_a_proxy(
     google: FakeGoogle, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
