@@ -6,12 +6,14 @@ anything happen.
 """
 
 import traceback
+from base64 import b64decode
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import anyio
 
 from imps_multi.model.instant import parse_instant
+from tests import kubelet
 from tests.actors.fake_cluster import FakeCluster, Where
 from tests.actors.fake_objects import Json
 from tests.model.witness import POLICY, Witness
@@ -119,6 +121,7 @@ class JudgedCluster(FakeCluster):
         adopts = self._wants.adopts(self.name, *place)
         self._keep(lambda: self.witness.judge(before, after, adopts=adopts))
         self._keep(lambda: self._nothing_hangs_on(before, after))
+        self._keep(lambda: self._a_kubelet_reads(before, after))
         self._keep(self._may_write)
 
     def _may_write(self) -> None:
@@ -143,6 +146,10 @@ class JudgedCluster(FakeCluster):
             for kind in ("finalizers", "ownerReferences"):
                 had = there["metadata"].get(kind) or []
                 assert all(one in had for one in after["metadata"].get(kind) or []), f"{kind} are set"
+
+    def _a_kubelet_reads(self, before: Json | None, after: Json | None) -> None:
+        if after is not None and (before is None or before["data"] != after["data"]):
+            kubelet.keyring(after["type"], {key: b64decode(value) for key, value in after["data"].items()})
 
     def _keep(self, check: Callable[[], None]) -> None:
         try:
