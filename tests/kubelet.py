@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 Json: TypeAlias = Any  # what a Secret holds, of any shape
 KINDS = {"kubernetes.io/dockerconfigjson": ".dockerconfigjson", "kubernetes.io/dockercfg": ".dockercfg"}
 HUB = "index.docker.io"
+TOKENS = {"identitytoken", "registrytoken"}  # of no use to a kubelet
 
 
 class UnreadableError(AssertionError):
@@ -102,6 +103,8 @@ def _no_number(word: str) -> Json:
 
 def _login(key: str, entry: Json) -> Login:
     """Take an entry apart; its parts must say the same as its ``auth``, for those who read one or the other."""
+    if isinstance(entry, dict) and entry.keys() & TOKENS and not entry.keys() & {"auth", "username", "password"}:
+        return Login("", "")
     try:
         auth = base64.b64decode(entry["auth"], validate=True).decode()
     except (binascii.Error, UnicodeDecodeError, KeyError, TypeError):

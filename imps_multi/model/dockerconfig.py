@@ -231,7 +231,7 @@ def _canonical(fields: Mapping[str, object]) -> dict[str, object]:
     if username or password:
         pair = b64encode(f"{username}:{password}".encode()).decode()
         kept |= {"auth": pair, "username": username, "password": password}
-    elif not any(kept.get(name) for name in _TOKENS):
+    elif not any(isinstance(token := kept.get(name), str) and token for name in _TOKENS):
         raise KeyringError(
             "the entry holds no credential; a login kept in a credential store of the machine it comes from "
             "is not in the file"

@@ -162,6 +162,7 @@ def test_a_source_that_names_no_registry_gives_nothing() -> None:
         (config(registry=None), "'registry': the entry is not a JSON object"),
         (config(registry={}), "'registry': the entry holds no credential"),
         (config(registry={"email": MARK}), "'registry': the entry holds no credential"),
+        (config(registry={"identitytoken": {"x": MARK}}), "'registry': the entry holds no credential"),
         (config(registry={"identitytoken": "", "x": MARK}), "'registry': the entry holds no credential"),
         (config(registry={"auth": MARK + "?"}), "'registry': auth is not standard base64"),
         (config(registry={"auth": " " + auth("u", MARK)}), "'registry': auth is not standard base64"),
