@@ -128,10 +128,11 @@ def _inline(manifest: Manifest, interpret: Interpreter) -> Iterator[Finding]:
         path = f"spec.registry.credentials[{index}].{ECR}"
         ref = inline_ecr(Fields(), item.get(ECR), path) if item.get(ECR) is not None else None
         given = interpret(inline_secret(ref)) if ref is not None else None
-        if isinstance(given, SourceFault):
-            words = _words(given.message)
+        told = _told(given) if given is not None else ""
+        if told:
+            words = _words(told)
             where = next((f"{path}.{key}" for key in item[ECR] if key in words), path)
-            yield Finding(manifest.place(where), f"{where}: {given.message}")
+            yield Finding(manifest.place(where), f"{where}: {told}", warning=not isinstance(given, SourceFault))
 
 
 def _overlaps(
@@ -164,11 +165,14 @@ def _interpreted(manifest: Manifest, interpret: Interpreter) -> Interpretation:
 
 
 def _source(manifest: Manifest, given: Interpretation) -> Iterator[Finding]:
-    told = given.message if isinstance(given, SourceFault) else given.remark
-    if told:
+    if told := _told(given):
         where = _where(manifest, told)
         message = f"{where}: {told}" if where else told
         yield Finding(manifest.place(where), message, warning=not isinstance(given, SourceFault))
+
+
+def _told(given: Interpretation) -> str:
+    return given.message if isinstance(given, SourceFault) else given.remark
 
 
 def _where(manifest: Manifest, message: str) -> str:

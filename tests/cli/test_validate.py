@@ -196,6 +196,17 @@ def test_a_source_that_is_not_given_is_a_warning_with_the_nearest_name(place: Pa
 INLINE = "{ecr: {region: eu-west-1, accountID: '123456789012', roleARN: 'arn:aws:iam::123456789012:role/pull'}}"
 
 
+def test_what_looks_wrong_in_an_inline_source_is_a_warning(place: Path) -> None:
+    odd = INLINE.replace("region:", "registryHosts: [a.io, 'b.io:443'], region:")
+    more = INLINE.replace("region: eu-west-1", "registryHosts: [a.io], region: eu-west-2")
+    both = f"{odd}\n      - {more}"
+    change(place / "hub" / "policy.yaml", "{name: dockerhub, namespace: registry-access}", both)
+    overlap, covers = lines("hub", code=0)
+    assert overlap.startswith("hub/policy.yaml:6:5: warning: spec.registry.credentials: ")
+    assert overlap.endswith(" names a.io too, which an earlier source gives")
+    assert covers.startswith("hub/policy.yaml:7:10: warning: spec.registry.credentials[0].ecr: 'b.io:443': covers")
+
+
 def test_an_inline_source_needs_no_secret_and_may_use_the_process_s_own_identity(place: Path) -> None:
     change(place / "hub" / "policy.yaml", "{name: dockerhub, namespace: registry-access}", INLINE)
     (place / "config.yaml").write_text(CONFIG + "sources: {namespaces: [other], ambientIdentity: {namespaces: []}}\n")
