@@ -5,7 +5,7 @@ Reads the hub's snapshot and the keepers' states; feeds every cluster.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import anyio
@@ -15,6 +15,7 @@ from msgspec import structs
 from imps_multi.actors.hub_watcher import load_sources
 from imps_multi.actors.keepers import Keepers
 from imps_multi.model import history as histories
+from imps_multi.model.bygone import still_needed
 from imps_multi.model.compose import Inputs, compose, interpretation, remember
 from imps_multi.model.credential import MintIdentity, MintSource, SourceFault, SourceKind
 from imps_multi.model.history import History
@@ -169,7 +170,7 @@ async def run_composer(
         await memory.learn_sources(snapshot, rule.interpret)
         await memory.forget(rest.value, out.value)
         inputs = _inputs(snapshot, keepers, rule, memory)
-        await keepers.keep(identities(inputs))
+        await keepers.keep(identities(inputs, keepers.knows))
         if snapshot.whole:
             await keepers.forget_stored()
         await handle_syncs(inputs, keepers, memory)
@@ -186,22 +187,22 @@ async def publish(inputs: Inputs, keepers: Keepers, rule: Rules, memory: Memory,
         out.set(world)
 
 
-def identities(inputs: Inputs) -> list[MintIdentity]:
-    """Return the identity of every minted source that a policy names, or named and may have to keep fresh."""
-    refs: set[SourceRef] = set()
-    for name, record in inputs.hub.policies.items():
-        refs.update(record.in_force.sources if record.in_force is not None else ())
-        refs.update(_past(inputs.histories, name))
-    for name, policy in inputs.hub.former.items():
-        refs.update((*policy.sources, *_past(inputs.histories, name)))
-    found = (interpretation(inputs, ref)[0] for ref in sorted(refs))
-    return [source.identity for source in found if isinstance(source, MintSource)]
+def identities(inputs: Inputs, kept: Callable[[str], bool]) -> list[MintIdentity]:
+    """Return the identity of every minted source that a policy names, or named and has to keep fresh."""
+    found = [interpretation(inputs, ref)[0] for ref in sorted(_named(inputs.hub))]
+    wanted = [source.identity for source in found if isinstance(source, MintSource)]
+    return wanted + [one for policy in _specs(inputs.hub) for one in still_needed(inputs, policy, kept=kept)]
 
 
 def _named(hub: HubSnapshot) -> set[SourceRef]:
     """Return every source that a policy names, or named in its last valid spec."""
-    in_force = [record.in_force for record in hub.policies.values() if record.in_force is not None]
-    return {ref for policy in (*in_force, *hub.former.values()) for ref in policy.sources}
+    return {ref for policy in _specs(hub) for ref in policy.sources}
+
+
+def _specs(hub: HubSnapshot) -> Iterator[Policy]:
+    """Return the last valid spec of every policy, deleted ones included."""
+    yield from (record.in_force for record in hub.policies.values() if record.in_force is not None)
+    yield from hub.former.values()
 
 
 def identity_keys(policy: Policy, hub: HubSnapshot, interpret: Interpreter) -> list[str]:
@@ -234,11 +235,6 @@ def _is_new(policy: Policy, history: History | None) -> bool:
 
 
 _PREFIX = "history:"
-
-
-def _past(known: Mapping[PolicyName, History], name: PolicyName) -> tuple[SourceRef, ...]:
-    history = known.get(name)
-    return history.refs if history is not None else ()
 
 
 def _inputs(snapshot: HubSnapshot, keepers: Keepers, rule: Rules, memory: Memory) -> Inputs:

@@ -40,6 +40,10 @@ class Keepers:
         """Return from when on an identity has been in use, as ``anyio.current_time`` counts."""
         return self._since.get(key, anyio.current_time())
 
+    def knows(self, key: str) -> bool:
+        """Say whether an identity is kept, or has a token that an earlier process stored."""
+        return key in self._states or key in self._stored
+
     async def keep(self, identities: Iterable[MintIdentity]) -> None:
         """Keep exactly these. Who is new begins before anybody is waited for."""
         wanted = {identity.key: identity for identity in identities}

@@ -117,6 +117,45 @@ async def test_an_edit_takes_effect_at_once_and_the_old_identity_is_asked_no_mor
         assert len(stage.store.keys(Section.TOKENS)) == 1
 
 
+async def test_the_old_identity_is_asked_no_more_though_a_cluster_is_away_for_long(
+    stage: Stage, cluster: FakeCluster
+) -> None:
+    away = stage.cluster("edge", *spaces(3), paused=True)
+    stage.hub.put(inline(PLAIN, {"public": True}))
+    stage.provider.life = 600.0
+    async with stage.running() as service:
+        await settled(service)
+        for role in "abcd":
+            stage.hub.put(inline(PLAIN | {"roleARN": ROLE + role}, {"public": True}))
+            await anyio.sleep(20.0)
+        await settled(service)
+        assert service.keepers is not None
+        assert (len(service.keepers.states()), len(stage.store.keys(Section.TOKENS))) == (2, 2)
+        minted = len(stage.provider.mints)
+    async with stage.running() as service:
+        await settled(service)
+        await anyio.sleep(20.0)
+        assert len(stage.provider.mints) == minted
+        assert len(stage.store.keys(Section.TOKENS)) == 2
+    assert not away.secrets
+    assert len(cluster.passwords(HOST)) == 100
+
+
+async def test_a_restart_mints_nothing_while_an_edit_is_refused(stage: Stage, cluster: FakeCluster) -> None:
+    stage.hub.put(inline(PLAIN))
+    async with stage.running() as service:
+        await settled(service)
+        stage.provider.error = Unauthorized("no such role")
+        stage.hub.put(inline(PLAIN | {"roleARN": ROLE}))
+        await until(lambda: ready(service) == ("False", "SourceError"))
+    old = stage.provider.mints[0][1]
+    async with stage.running() as service:
+        await anyio.sleep(60.0)
+        assert ready(service) == ("False", "SourceError")
+    assert len(stage.provider.times(old)) == 1
+    assert len(cluster.passwords(HOST)) == 100
+
+
 async def test_an_edit_whose_identity_is_refused_keeps_what_is_there_fresh(stage: Stage, cluster: FakeCluster) -> None:
     stage.hub.put(inline(PLAIN))
     stage.provider.life = 600.0
