@@ -162,11 +162,10 @@ class Assembly:
 def rules(configuration: Configuration, home: tuple[str, ...] = ()) -> Rules:
     """Return what the configuration says about policies and sources; ``home``: the hub's own clusters in the fleet."""
     sources = configuration.sources
-    ambient = sources.ambient_identity
     rule = AmbientRule(
-        everybody=configuration.hub.directory is not None and ambient.namespaces is None,
-        namespaces=tuple(ambient.namespaces or [configuration.hub.namespace]),
-        role_arns=tuple(ambient.role_arns),
+        everybody=configuration.ambient_namespaces is None,
+        namespaces=configuration.ambient_namespaces or (),
+        role_arns=tuple(sources.ambient_identity.role_arns),
     )
     names = tuple(configuration.default_clusters) or home
 

@@ -228,13 +228,12 @@ def rules_of(loaded: "Loaded | None") -> Rules:
     if loaded is None:
         return Rules()
     configuration = loaded.configuration
-    ambient = configuration.sources.ambient_identity
     by_itself = configuration.hub.in_a_cluster and not configuration.default_clusters  # the hub's own cluster
     return Rules(
         default_clusters=None if by_itself else tuple(configuration.default_clusters),
         source_namespaces=tuple(configuration.sources.namespaces),
-        ambient_namespaces=None if ambient.namespaces is None else tuple(ambient.namespaces),
-        ambient_roles=tuple(ambient.role_arns),
+        ambient_namespaces=configuration.ambient_namespaces,
+        ambient_roles=tuple(configuration.sources.ambient_identity.role_arns),
         endpoints=tuple(configuration.sources.endpoints),
     )
 

@@ -197,3 +197,11 @@ class Configuration(Part):
     safety: SafetyConfig = SafetyConfig()
     telemetry: Telemetry = Telemetry()
     coordination: Coordination = Coordination()
+
+    @property
+    def ambient_namespaces(self) -> tuple[str, ...] | None:
+        """The hub namespaces whose Secrets may use the process's own cloud identity; None: all that there are."""
+        given = self.sources.ambient_identity.namespaces
+        if given is None:
+            return (self.hub.namespace,) if self.hub.in_a_cluster else None
+        return tuple(given)

@@ -80,6 +80,22 @@ async def test_equal_sources_have_one_mint_in_secrets_and_policies_alike(stage: 
         assert len(service.world.value.sources) == 4
 
 
+async def test_a_secret_s_content_moves_into_the_policy_and_back_without_a_mint_or_a_write(
+    stage: Stage, cluster: FakeCluster
+) -> None:
+    stage.hub.put(policy(sources=("ecr",)), ecr_secret(roleArn=ROLE))
+    async with stage.running() as service:
+        await settled(service)
+        stage.hub.put(inline(PLAIN | {"roleARN": ROLE}))
+        await settled(service)
+        stage.hub.remove("ecr", kind="Secret")
+        await settled(service)
+        assert ready(service) == ("True", "AllSynced")
+        stage.hub.put(policy(sources=("ecr",)), ecr_secret(roleArn=ROLE))
+        await settled(service)
+    assert (len(stage.provider.mints), len(cluster.writes)) == (1, 100)
+
+
 async def test_the_order_in_the_policy_is_the_merge_order(stage: Stage, cluster: FakeCluster) -> None:
     stage.hub.put(static("static", annotations=None, **{HOST.replace(".", "_"): "from-secret"}))
     async with stage.running() as service:

@@ -2,6 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from imps_multi.app.assembly import rules
+from imps_multi.config.load import load
+from imps_multi.model.credential import MintSource, SourceFault
+from imps_multi.model.hub import SourceSecret
+from imps_multi.model.names import NamespaceName
+from imps_multi.model.policy import SourceRef
 from tests.cli.running import invoke
 
 MARK = "MARKED-s3cr3t"
@@ -191,6 +197,45 @@ def test_a_source_that_is_not_given_is_a_warning_with_the_nearest_name(place: Pa
             "in what was given (did you mean registry-access/dockerhub?)"
         )
     ]
+
+
+AMBIENT = """\
+apiVersion: v1
+kind: Secret
+metadata: {name: ecr, namespace: registry-access}
+type: banzaicloud.io/aws-ecr-login-config
+stringData: {region: eu-west-1, accountID: "123456789012"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("hub", "namespaces", "fine"),
+    [
+        ("directory: ./hub", "", True),
+        ("directory: ./hub", "namespaces: [registry-access]", True),
+        ("directory: ./hub", "namespaces: []", False),
+        ("kubeconfig: ./fleet.kubeconfig, context: prod-a", "", False),
+        ("kubeconfig: ./fleet.kubeconfig, context: prod-a, namespace: registry-access", "", True),
+        ("kubeconfig: ./fleet.kubeconfig, context: prod-a, namespace: registry-access", "namespaces: []", False),
+        ("kubeconfig: ./fleet.kubeconfig, context: prod-a", "namespaces: ['registry-*']", True),
+    ],
+)
+def test_whose_secrets_may_use_the_process_s_own_identity_is_as_the_service_has_it(
+    place: Path, hub: str, namespaces: str, *, fine: bool
+) -> None:
+    (place / "hub" / "source.yaml").write_text(SOURCE + "---\n" + AMBIENT)
+    change(place / "config.yaml", "directory: ./hub", hub)
+    with (place / "config.yaml").open("a") as file:
+        file.write(f"sources: {{ambientIdentity: {{{namespaces}}}}}\n")
+    found = lines("config.yaml", "hub", code=0 if fine else 2)
+    assert any("sources.ambientIdentity.namespaces" in line for line in found) is not fine
+    rule = rules(load(place / "config.yaml", {}).configuration).interpret
+    secret = SourceSecret(
+        SourceRef(NamespaceName("registry-access"), "ecr"),
+        "banzaicloud.io/aws-ecr-login-config",
+        {"region": b"eu-west-1", "accountID": b"123456789012"},
+    )
+    assert isinstance(rule(secret), MintSource if fine else SourceFault)
 
 
 INLINE = "{ecr: {region: eu-west-1, accountID: '123456789012', roleARN: 'arn:aws:iam::123456789012:role/pull'}}"
