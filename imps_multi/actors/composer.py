@@ -33,6 +33,11 @@ PATIENCE_SECONDS = 5.0
 
 STORE_AGAIN_SECONDS = 10.0
 
+RESTS = 8
+"""After composing for so long it rests for so many times as long: of a thousand tokens, each is no world of its own."""
+
+LONGEST_REST = 1.0
+
 log = structlog.get_logger()
 
 
@@ -156,10 +161,12 @@ async def run_composer(
     """Compose for ever."""
     readers = (hub.reader(), keepers.changed.reader(), rules.reader(), rest.reader())
     await memory.load()
+    free = -math.inf
     while True:
         store_again = anyio.current_time() + STORE_AGAIN_SECONDS if memory.owes else math.inf
         with anyio.CancelScope(deadline=min(_patient_until(keepers), store_again)):
             await wait_any(*readers)
+        await anyio.sleep_until(free)
         await memory.pay()
         for reader in readers:
             if reader.fresh:
@@ -174,17 +181,27 @@ async def run_composer(
         if snapshot.whole:
             await keepers.forget_stored()
         await handle_syncs(inputs, keepers, memory)
-        await publish(inputs, keepers, rule, memory, out)
+        took = await publish(inputs, keepers, rule, memory, out)
+        free = anyio.current_time() + min(LONGEST_REST, RESTS * took)
 
 
-async def publish(inputs: Inputs, keepers: Keepers, rule: Rules, memory: Memory, out: Latest[World]) -> None:
-    """Make the world, remember what it writes, and set it where it differs."""
-    before = out.value
-    world = compose(_inputs(inputs.hub, keepers, rule, memory), before)
-    if await memory.learn_policies(world):
+async def publish(inputs: Inputs, keepers: Keepers, rule: Rules, memory: Memory, out: Latest[World]) -> float:
+    """Make the world, remember what it writes, and set it where it differs; return the seconds that the making took."""
+    before, took = out.value, 0.0
+
+    def made() -> World:
+        nonlocal took
+        began = anyio.current_time()
         world = compose(_inputs(inputs.hub, keepers, rule, memory), before)
+        took += anyio.current_time() - began
+        return world
+
+    world = made()
+    if await memory.learn_policies(world):
+        world = made()
     if world is not before:
         out.set(world)
+    return took
 
 
 def identities(inputs: Inputs, kept: Callable[[str], bool]) -> list[MintIdentity]:

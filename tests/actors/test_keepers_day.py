@@ -5,19 +5,23 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import anyio
 import pytest
 
+from imps_multi.actors import composer
 from imps_multi.actors.keepers import Keepers
 from imps_multi.actors.service import ALONE
+from imps_multi.model.compose import Inputs, compose
 from imps_multi.model.credential import MintedToken, MintIdentity
+from imps_multi.model.world import World
 from imps_multi.ports import Transient
 from imps_multi.runtime.supervisor import Supervisor
 from tests.actors.fakes import EPOCH as FAKE_EPOCH
-from tests.actors.fakes import LIFE
+from tests.actors.fakes import LIFE, minted, policy
 from tests.actors.mint_bench import Bench, issued
-from tests.actors.stage import HOUR, until
+from tests.actors.stage import HOUR, Stage, settled, until
 from tests.model.registry_day import EPOCH, LATENCY, Call, Day, Issued, Record, Registry
 
 pytestmark = pytest.mark.anyio
@@ -93,6 +97,27 @@ async def test_after_a_suspend_keepers_that_began_together_are_not_all_there_at_
     later = seconds(bench, 600.0)
     assert sum(later.values()) == 100
     assert max(later.values()) < 10
+
+
+async def test_a_large_world_is_not_made_anew_for_each_of_many_tokens(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, anyio_backend: tuple[str, dict[str, Any]]
+) -> None:
+    worlds = 0
+
+    def slowly(inputs: Inputs, previous: World) -> World:
+        nonlocal worlds
+        worlds += 1
+        anyio_backend[1]["clock"].jump(0.02)
+        return compose(inputs, previous)
+
+    monkeypatch.setattr(composer, "compose", slowly)
+    cluster = stage.cluster("a", "team-0000")
+    stage.hub.put(*(minted(f"s{one}", identity=f"i{one}", registries=(f"r{one}.example",)) for one in range(300)))
+    stage.hub.put(policy(sources=[f"s{one}" for one in range(300)]))
+    async with stage.running() as service:
+        await settled(service, within=60.0)
+        assert len(cluster.config("team-0000", "pull")) == 300
+        assert worlds < 60
 
 
 @dataclass
