@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 TEAMS = tuple(f"team-{number}" for number in range(5))
 DOCKER = "marked-docker/pass+word=8131"
+HEADER = "marked-header-value-60417"
 BASIC = "marked-basic~pass&word=2297"
 BROKEN = "marked-broken-password-5511"
 AWS_SECRET = "markedAWS/secret+key/77341209"
@@ -32,6 +33,7 @@ STRANGERS = "marked-strangers-aws-secret-90817"
 WRONG_TOKEN = "marked-wrong-token-404-abcdef"
 PLANTED = {
     "a docker password": DOCKER,
+    "an HTTP header of a docker config": HEADER,
     "a basic-auth password": BASIC,
     "a password in a source that is broken": BROKEN,
     "an AWS secret key": AWS_SECRET,
@@ -59,6 +61,13 @@ def basic_source(name: str, password: str) -> Manifest:
     }
 
 
+def odd_source(name: str) -> Manifest:
+    """Make a source that works, and of which much is said: what it holds beside its login, and how that looks."""
+    login = {"auth": base64.b64encode(f"<token>:{DOCKER}\n".encode()).decode(), "password": DOCKER}
+    config = {"auths": {"odd.example.com:443": login}, "HttpHeaders": {"X-Meta": HEADER}, "credsStore": HEADER}
+    return {**docker_source(name, password="x"), "stringData": {KEY: json.dumps(config)}}
+
+
 def broken_source(name: str, text: str) -> Manifest:
     return {**docker_source(name, password="x"), "stringData": {KEY: text}}
 
@@ -72,6 +81,8 @@ def stranger_source(name: str, registry: Registry) -> Manifest:
 BROKEN_TEXTS = {
     "colonless": json.dumps({"auths": {"a.example.com": {"auth": base64.b64encode(BROKEN.encode()).decode()}}}),
     "cut": '{"auths": {"a.example.com": {"password": "' + BROKEN,
+    "doubled": '{"auths": {"a.example.com": {"auth": "YTpi", "auth": "' + BROKEN + '"}}}',
+    "headed": json.dumps({"auths": {"a.example.com": {"auth": "YTpi"}}, "HttpHeaders": {"X-Meta": [BROKEN]}}),
     "shapeless": json.dumps({"auths": {"a.example.com": [BROKEN]}}),
     "misplaced": json.dumps({"auths": {f"robot:{BROKEN}@a.example.com": {"auth": "YTpi"}}}),
 }
@@ -109,12 +120,13 @@ def lay(site: Site, registry: Registry, clusters: tuple[RealCluster, ...]) -> No
         "sources.yaml",
         ecr_source("ecr", registry),
         docker_source("docker", password=DOCKER),
+        odd_source("odd"),
         basic_source("basic", BASIC),
         stranger_source("stranger", registry),
         *(broken_source(name, text) for name, text in BROKEN_TEXTS.items()),
     )
     everyone = {"names": ["team-*"]}
-    site.put("good.yaml", policy("good", sources=["ecr", "docker", "basic"], namespaces=everyone))
+    site.put("good.yaml", policy("good", sources=["ecr", "docker", "odd", "basic"], namespaces=everyone))
     for name in ("stranger", *BROKEN_TEXTS):
         site.put(f"{name}.yaml", policy(name, sources=[name], namespaces={"names": [f"{name}-*"]}, secret=f"p-{name}"))
 

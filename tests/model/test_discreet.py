@@ -11,7 +11,8 @@ import imps_multi.model
 from imps_multi.model.compose import KeeperState
 from imps_multi.model.credential import Bounds, MintedToken, MintIdentity, MintSource, SourceKind, StaticSource
 from imps_multi.model.discreet import Discreet
-from imps_multi.model.dockerconfig import merge
+from imps_multi.model.docker_settings import Given, Setting, merge_settings
+from imps_multi.model.dockerconfig import DockerConfig, merge
 from imps_multi.model.history import Delivered, History
 from imps_multi.model.hub import HubObject, HubReading, HubSnapshot, Place, SourceSecret
 from imps_multi.model.names import NamespaceName, RegistryKey
@@ -32,6 +33,7 @@ def everything() -> list[object]:
     creating = Bench(one)
     found = written(resolved(None, source(HUB_REGISTRY, SECOND)))
     updating = Bench(one, found=found)
+    setting = Setting("HttpHeaders", "X-Meta", MARK.encode())
     token = MintedToken("AWS", MARK, 0.0, 1.0)
     secret = SourceSecret(REF, "Opaque", {"secretKey": MARK.encode()})
     manifest = HubObject("Secret", "sources", "one", Place("file.yaml"), {"data": {"secretKey": MARK}})
@@ -50,7 +52,9 @@ def everything() -> list[object]:
         token,
         KeeperState(token=token),
         MintSource(MintIdentity("ecr", "key", {"secretKey": MARK}), ()),
-        StaticSource(given.entries, Bounds()),
+        StaticSource(given.entries, Bounds(), settings=(setting,)),
+        DockerConfig(given.entries, (setting,)),
+        merge_settings([Given(("a.io",), (setting,)), Given(("b.io",), (setting,))]),
         secret,
         HubReading((manifest,)),
         HubSnapshot(sources={REF: secret}),
