@@ -61,7 +61,7 @@ class HubReading(Struct, frozen=True):
     """What was seen being deleted since the last reading, as it was then: gone without a second look."""
 
 
-class SourceSecret(Discreet, frozen=True):
+class SourceSecret(Discreet, frozen=True, weakref=True):
     """A source Secret's content, decoded. ``data`` is never shown."""
 
     ref: SourceRef

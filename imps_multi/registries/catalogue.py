@@ -25,6 +25,7 @@ from imps_multi.registries.ecr_source import ecr_source, is_ecr
 from imps_multi.registries.gcp_source import GCP_TYPE, gcp_source
 from imps_multi.registries.github_source import GITHUB_TYPE, github_source
 from imps_multi.registries.oauth2_source import OAUTH2_TYPE, oauth2_source
+from imps_multi.registries.remembering import Remembering
 from imps_multi.registries.rules import AmbientRule
 from imps_multi.registries.source_fields import UnusableSecretError, bounds, items
 
@@ -52,7 +53,7 @@ class Minted(Struct, frozen=True):
 
 def interpreter(*, ambient: AmbientRule, endpoints: tuple[str, ...]) -> Interpreter:
     """Build the interpreter. ``endpoints`` are the host globs that a source's own endpoint URLs may name."""
-    return partial(_interpret, ambient=ambient, endpoints=endpoints)
+    return Remembering(partial(_interpret, ambient=ambient, endpoints=endpoints))
 
 
 def _interpret(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[str, ...]) -> Interpretation:
