@@ -1,14 +1,16 @@
 """Tokens of GitHub App installations: one POST per call of ``mint``, signed as the App.
 
-PyJWT and cryptography are imported at the first mint, in a thread; to sign takes a thread, too, for the key is read for
-each signature. Nothing is tried twice here. Fed with identities of ``github_source``.
+What signs is imported at the first mint, in a thread, and works in one. Nothing is tried twice here. Fed with
+identities of ``github_source``.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
-from typing import Final
+from importlib import import_module
+from typing import Any, Final
 
+import anyio
 import anyio.to_thread
 
 from imps_multi.model.credential import MintedToken, MintIdentity
@@ -18,10 +20,6 @@ from imps_multi.registries.outbound import Outbound
 CALL: Final = "GitHub installation token"
 USERNAME: Final = "x-access-token"
 """What GitHub's own examples use beside an installation's token; any name would do."""
-BEFORE: Final = 60
-"""Seconds that the App's signature is dated back, since GitHub's clock may be behind."""
-AFTER: Final = 540
-"""Seconds until it ends: GitHub takes ten minutes at most."""
 PERMISSIONS: Final = {"packages": "read"}
 _HINTS: Final = {
     401: "the App's ID and its private key do not belong together, the key was deleted, or this host's clock is wrong",
@@ -36,6 +34,9 @@ class GithubProvider:
     def __init__(self, clock: Clock, outbound: Outbound) -> None:
         self._clock = clock
         self._outbound = outbound
+        self._importing = anyio.Lock()
+        self._signer: Any = None
+        self._signing = anyio.CapacityLimiter(2)
 
     async def mint(self, identity: MintIdentity) -> MintedToken:
         """Return a fresh token.
@@ -47,16 +48,14 @@ class GithubProvider:
         """
         request = identity.request
         now = self._clock()
-        signature = await anyio.to_thread.run_sync(
-            partial(_signed, request["issuer"], request["privateKey"], int(now)), abandon_on_cancel=True
-        )
+        proof = await self._proof(request, int(now))
         answer = await self._outbound.ask(
             "POST",
             f"{request['apiURL']}/app/installations/{request['installationID']}/access_tokens",
             call=CALL,
             headers={
                 "Accept": "application/vnd.github+json",
-                "Authorization": f"Bearer {signature}",
+                "Authorization": f"Bearer {proof}",
                 "X-GitHub-Api-Version": "2022-11-28",
             },
             json=_asked(request),
@@ -64,20 +63,25 @@ class GithubProvider:
         )
         return MintedToken(USERNAME, _token(answer), now, _end(answer))
 
+    async def _proof(self, request: Mapping[str, str], now: int) -> str:
+        """Return the App's proof of who it is."""
+        async with self._importing:
+            if self._signer is None:
+                self._signer = await anyio.to_thread.run_sync(_import, limiter=self._signing)
+        sign = partial(self._signer.proof, request["issuer"], request["privateKey"], now)
+        try:
+            return str(await anyio.to_thread.run_sync(sign, limiter=self._signing))
+        except ValueError:
+            raise Invalid(
+                f"{CALL}: the private key of the source cannot be used to sign; it must be an RSA key"
+            ) from None
 
-def _signed(issuer: str, key: str, now: int) -> str:
-    """Return the App's proof of who it is; blocks, and imports at the first time."""
-    import jwt
 
+def _import() -> Any:
     try:
-        return jwt.encode({"iss": issuer, "iat": now - BEFORE, "exp": now + AFTER}, key, algorithm="RS256")
-    except NotImplementedError:
-        raise Invalid(
-            f"{CALL}: RS256 needs a library that is not installed: pip install 'imps-multi[github]'"
-        ) from None
-    except (ValueError, TypeError, jwt.PyJWTError):
-        # Without its cause, which may quote the key.
-        raise Invalid(f"{CALL}: the private key of the source cannot be used to sign; it must be an RSA key") from None
+        return import_module("imps_multi.registries.github_signing").Signer()
+    except ModuleNotFoundError:
+        raise Invalid(f"{CALL}: a library is not installed: pip install 'imps-multi[github]'") from None
 
 
 def _asked(request: Mapping[str, str]) -> dict[str, object]:

@@ -9,6 +9,7 @@ import anyio
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from imps_multi.model.credential import Interpretation, MintedToken, MintSource, SourceFault
 from imps_multi.ports import Forbidden, Invalid, PortError, Throttled, Transient, Unauthorized
@@ -254,3 +255,22 @@ def test_the_library_is_imported_by_a_mint_alone() -> None:
     """
     done = subprocess.run([sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=False)  # noqa: S603  # our own interpreter
     assert done.returncode == 0, done.stderr
+
+
+async def test_a_key_is_read_once(github: FakeGithub, server: TokenServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is checked when it is read, which takes more than all the rest of a mint."""
+    read: list[bytes] = []
+
+    def noting(pem: bytes, password: None) -> object:
+        read.append(pem)
+        return load_pem_private_key(pem, password)
+
+    monkeypatch.setattr("imps_multi.registries.github_signing.load_pem_private_key", noting)
+    provider = Providers(lambda: NOW, lambda: LISTED).provider_for("github")
+    given = {"privateKey": github.pem(), "apiURL": server.url, "registries": "a.io"}
+    for _ in range(3):
+        await provider.mint(minted(**given).identity)
+    other = FakeGithub().pem()
+    with pytest.raises(Unauthorized):
+        await provider.mint(minted(**given | {"privateKey": other}).identity)
+    assert read == [github.pem().encode(), other.encode()]
