@@ -1,19 +1,19 @@
 """What an AWS call's failure means, as one of the ports' errors.
 
-Messages carry the call and AWS's error code. They never carry AWS's own message: for a bad signature that one quotes
-the signed headers. Imported only together with botocore.
+Messages carry the call, and the error code where it is one that AWS documents for these services. They never carry an
+answer's own words: for a bad signature these quote the signed headers, and an endpoint that a source names may say
+anything. Imported only together with botocore.
 """
 
-import re
 from collections.abc import Callable
 from typing import Any, Final
 
 import aiohttp
 from botocore import exceptions as aws
+from botocore.parsers import ResponseParserError
 
 from imps_multi.ports import Forbidden, Invalid, PortError, Reason, Throttled, Transient, Unauthorized
 
-_CODE: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _THROTTLED: Final = frozenset(
     {
         "BandwidthLimitExceeded",
@@ -52,7 +52,19 @@ _UNKNOWN_IDENTITY: Final = frozenset(
         "UnrecognizedClientException",
     }
 )
-
+_OTHERS: Final = frozenset(
+    {
+        *("AccessDenied", "AccessDeniedException", "IDPCommunicationError", "IDPRejectedClaim", "InternalError"),
+        *("InternalFailure", "InternalServerError", "InvalidAction", "InvalidAuthorizationMessageException"),
+        *("InvalidParameter", "InvalidParameterCombination", "InvalidParameterException", "InvalidParameterValue"),
+        *("InvalidQueryParameter", "InvalidRequest", "MalformedPolicyDocument", "MalformedQueryString"),
+        *("MissingAction", "MissingParameter", "NotAuthorized", "OptInRequired", "PackedPolicyTooLarge"),
+        *("RegionDisabledException", "SerializationException", "ServerException", "ServiceUnavailable"),
+        *("ServiceUnavailableException", "UnauthorizedOperation", "UnknownOperationException"),
+        *("UnsupportedCommandException", "UnsupportedOperation", "ValidationError", "ValidationException"),
+    }
+)
+_KNOWN: Final = _THROTTLED | _UNKNOWN_IDENTITY | _OTHERS
 
 MAX_ANSWER_BYTES: Final = 256 << 10
 """A token of 64 KiB, once more for its base64 and what stands around it, fits twice."""
@@ -67,7 +79,7 @@ class RedirectedError(Exception):
 
 
 FAILURES: Final = (
-    *(aws.BotoCoreError, aws.ClientError, aiohttp.ClientError, OversizedAnswerError, OSError),
+    *(aws.BotoCoreError, aws.ClientError, ResponseParserError, aiohttp.ClientError, OversizedAnswerError, OSError),
     *(ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
 )
 """What a call through aiobotocore may raise; the second row is how botocore's parsers answer nonsense."""
@@ -89,7 +101,7 @@ def _answered(error: aws.ClientError, call: str) -> PortError:
     metadata: dict[str, Any] = error.response.get("ResponseMetadata", {})
     status = int(metadata.get("HTTPStatusCode", 0))
     code = str(error.response.get("Error", {}).get("Code", ""))
-    shown = code if _CODE.fullmatch(code) else "no error code"
+    shown = code if code in _KNOWN else "no known error code"
     message = f"{call}: {shown} (HTTP {status})"
     if code in _THROTTLED or status == 429:  # noqa: PLR2004  # the HTTP status
         return Throttled(message, retry_after=_retry_after(metadata.get("HTTPHeaders", {})))
