@@ -6,6 +6,8 @@ import anyio
 import pytest
 
 from imps_multi.actors.service import Service
+from imps_multi.app.settling import wait_settled
+from imps_multi.model.hub import HubObject
 from imps_multi.ports import Section, Transient
 from imps_multi.runtime.shutdown import StopSignal
 from tests.actors.fake_cluster import FakeCluster
@@ -170,3 +172,36 @@ async def test_a_full_disk_takes_nothing_from_the_targets_and_is_caught_up_with(
     async with stage.running() as service:
         await settled(service)
     assert len(stage.provider.mints) == 2
+
+
+async def test_policies_that_ask_for_a_sync_together_get_one_mint_together(stage: Stage, cluster: FakeCluster) -> None:
+    def asking(what: str) -> list[HubObject]:
+        given = {"sources": ("ecr",), "annotations": {"imps-multi.io/sync": what}}
+        return [policy(f"p-{number}", secret=f"pull-{number}", **given) for number in range(5)]
+
+    stage.hub.put(*asking("first"))
+    async with stage.running() as service:
+        await settled(service)
+        assert len(stage.provider.mints) == 1
+        stage.store.slow = 0.3
+        stage.hub.put(*asking("second"))
+        await until(lambda: set(cluster.passwords(REGISTRY, "pull-4").values()) == {"token-2"})
+        await anyio.sleep(600.0)
+        assert len(stage.provider.mints) == 2
+    stage.store.slow = 0.0
+    async with stage.running() as service:
+        await settled(service)
+        await anyio.sleep(600.0)
+    assert len(stage.provider.mints) == 2
+
+
+async def test_a_pass_waits_for_the_token_that_follows_one_past_half_of_its_life(
+    stage: Stage, cluster: FakeCluster
+) -> None:
+    async with stage.running() as service:
+        await settled(service)
+    await anyio.sleep(0.6 * LIFE)
+    stage.provider.latency = 5.0
+    async with stage.running() as service:
+        await wait_settled(service, StopSignal())
+        assert delivered(cluster) == "token-2"

@@ -66,6 +66,14 @@ async def test_failures_are_retried_from_a_second_doubling_to_five_minutes(bench
     assert bench.signals.refreshes[-1] == ("fake", True)
 
 
+async def test_a_registry_that_asks_for_patience_is_left_alone_for_so_long(bench: Bench) -> None:
+    bench.provider.error = Throttled("slow", retry_after=60.0)
+    async with bench.keeping():
+        await anyio.sleep(HOUR)
+    gaps = [later - earlier for earlier, later in pairwise(bench.provider.times())]
+    assert min(gaps) == pytest.approx(60.0, abs=0.1)
+
+
 async def test_a_failing_refresh_keeps_the_token_and_gets_more_urgent_towards_its_end(bench: Bench) -> None:
     async with bench.keeping():
         await until(lambda: bench.token)
