@@ -49,10 +49,17 @@ def _address(value: str) -> str:
     return value
 
 
+def _endpoint(value: str) -> str:
+    if set("/@#") & set(value) or not value.isascii() or value != "".join(value.split()):
+        raise ValueError("must be HOST or HOST:PORT, globs allowed, without https:// and without a path")
+    return value
+
+
 Text = Annotated[str, Field(min_length=1)]
 Mark = Annotated[str, AfterValidator(_mark)]
 """A hub's id: it becomes a label's value."""
 SecretNameText = Annotated[str, AfterValidator(_secret_name)]
 NamespaceText = Annotated[str, AfterValidator(_namespace)]
 Labels = Annotated[dict[str, str], AfterValidator(_labels)]
+Endpoint = Annotated[str, Field(min_length=1), AfterValidator(_endpoint)]
 Address = Annotated[str, AfterValidator(_address)]

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from imps_multi.config.checks import Address, Labels, Mark, NamespaceText, SecretNameText, Text
+from imps_multi.config.checks import Address, Endpoint, Labels, Mark, NamespaceText, SecretNameText, Text
 from imps_multi.config.duration import Duration
 
 Name = Annotated[str, Field(min_length=1, max_length=253)]
@@ -131,7 +131,7 @@ class Sources(Part):
 
     namespaces: Globs = Field(default=["*"], description="Hub namespaces whose Secrets policies may name.")
     ambient_identity: AmbientIdentity = AmbientIdentity()
-    endpoints: Globs = Field(
+    endpoints: list[Endpoint] = Field(
         default=[],
         description=(
             "Hosts (HOST or HOST:PORT, globs) that a source's own endpoint URLs may name. Found by a glob, a host must "

@@ -4,10 +4,12 @@ Pure. Fed by the catalogue; the request it makes is read by the Google provider 
 dropped in every key, since all of them are pasted.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from hashlib import blake2b
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -48,6 +50,7 @@ _CREDENTIALS: Final = {
 }
 _EMAIL: Final = r"[A-Za-z0-9._-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
 _SCOPE: Final = r"https://www\.googleapis\.com/auth/[a-z0-9._-]+"
+_GIVES_TOKENS: Final = r"/(o/)?(oauth2/)?(v[0-9][a-z0-9]*/)?token"
 _LOCATION: Final = r"[a-z]+(-[a-z]+[0-9]+)?"
 _KEYS: Final = frozenset({*_CREDENTIALS, "impersonate", "registries", "location", "locations", "scopes"})
 _FOLDED: Final = {key.lower(): key for key in _KEYS}
@@ -69,6 +72,7 @@ def gcp_source(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[s
     if credentials is not None:
         for url in _urls(credentials, impersonate):
             guarded(key, url, endpoints, own=OWN_HOSTS, inside=True, query=True)
+        _gives_tokens(key, credentials)
     request = {
         **({"credentials": msgspec.json.encode(credentials, order="deterministic").decode()} if credentials else {}),
         **({"impersonate": impersonate} if impersonate else {}),
@@ -208,6 +212,16 @@ def _urls(credentials: Credentials, impersonate: str) -> Iterator[str]:
     yield from (step.url for step in credentials.impersonations)
     if impersonate:
         yield impersonation_url(impersonate, credentials.universe)
+
+
+def _gives_tokens(key: str, credentials: Credentials) -> None:
+    """See that what is shown for a token goes to Google's token service, and not into somebody's bucket beside it."""
+    assert not isinstance(credentials.start, Login)
+    parts = urlsplit(credentials.start.token_url)
+    if (parts.hostname or "").rstrip(".") in OWN_HOSTS and (parts.query or not re.fullmatch(_GIVES_TOKENS, parts.path)):
+        raise UnusableSecretError(
+            f"key {key} has a token address that is not that of Google's token service, https://sts.googleapis.com/v1/token"
+        )
 
 
 def _digest(request: Mapping[str, str]) -> str:

@@ -140,6 +140,8 @@ def test_a_hub_in_a_cluster_is_read_with_its_defaults(read: Callable[..., Loaded
         (MINIMAL + "telemetry: {logLevel: loud}\n", "3:13: telemetry.logLevel: must be 'debug', 'info', 'warning' or"),
         (MINIMAL + "telemetry: {metricsAddress: '8080'}\n", "telemetry.metricsAddress: must be host:port"),
         (MINIMAL + "telemetry: {metricsAddress: ':80800'}\n", "telemetry.metricsAddress: must be host:port"),
+        (MINIMAL + "sources: {endpoints: ['https://a']}\n", "sources.endpoints[0]: must be HOST or HOST:PORT"),
+        (MINIMAL + "sources: {endpoints: [a, 'a b']}\n", "sources.endpoints[1]: must be HOST or HOST:PORT"),
         (MINIMAL + "defaults: {burst: 0}\n", "3:12: defaults.burst: must be greater than or equal to 1"),
         (MINIMAL + "defaults: {requestTimeout: 30}\n", "defaults.requestTimeout: must be a duration over zero such as"),
         (MINIMAL + "safety: {fleet: {maxDeletePercent: 101}}\n", "safety.fleet.maxDeletePercent: must be less than or"),

@@ -236,6 +236,33 @@ async def test_an_answer_that_does_not_end_is_not_read_to_its_end(aim: Aim, serv
 
 # -- whose identity ----------------------------------------------------------------------------------------------------
 
+
+@pytest.mark.parametrize(
+    ("path", "fine"),
+    [
+        *(
+            ("sts.googleapis.com/v1/token", True),
+            ("STS.googleapis.com./v1/token", True),
+            ("sts.googleapis.com/v1beta/token", True),
+        ),
+        *(("oauth2.googleapis.com/token", True), ("www.googleapis.com/oauth2/v4/token", True)),
+        *(("accounts.google.com/o/oauth2/token", True), ("sts.corp/anything", True)),
+        *(("www.googleapis.com/upload/storage/v1/b/evil/o?uploadType=media&name=token", False),),
+        *(("www.googleapis.com/oauth2/v4/token?x", False), ("www.googleapis.com./upload/token", False)),
+        *(
+            ("WWW.googleapis.com/upload/storage/v1/b/token/o", False),
+            ("accounts.google.com/o/oauth2/../../x/token", False),
+        ),
+    ],
+)
+def test_a_file_of_the_process_is_shown_to_a_token_service_only(path: str, fine: bool) -> None:  # noqa: FBT001  # a parameter of the table
+    """Beside Google's token service there are buckets that anybody may write to, at hosts that are Google's, too."""
+    data = {"location": "europe", "credentials": federation("", token_url=f"https://{path}")}
+    read = interpreter(ambient=AmbientRule(everybody=True), endpoints=("sts.corp",))
+    interpreted = read(source("imps-multi.io/gcp", data))
+    assert isinstance(interpreted, MintSource if fine else SourceFault), interpreted
+
+
 BORROWERS = {
     "ecr": (ECR_TYPE, ECR),
     "ecr role": (ECR_TYPE, {**ECR, "roleArn": ROLE}),
