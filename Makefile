@@ -14,7 +14,7 @@ setup: ## make .venv with everything for development, from the locked requiremen
 
 servers: setup ## find, build or fetch kube-apiserver, etcd and docker-registry for the tests; kept in the user's cache directory
 	@$(BIN)/python -m tests.realcluster.binaries
-	-@$(BIN)/python -m tests.realregistry.package # without it, the tests of logins fail, and no others
+	-@$(BIN)/python -m tests.realregistry.package
 
 lint: setup ## all gates but the tests, each of them even when one before it failed
 	@failed=0; \
