@@ -25,8 +25,8 @@ from tests.model.witness import POLICY, adoptable
 SPACES = ("team-0", "team-1", "team-2")
 NAMES = ("pull", "second")
 POLICIES = ("alpha", "beta", "gamma")
-SOURCES = ("static", "two", "ecr")
-REGISTRIES = {"static": "quay.io", "two": "ghcr.io", "ecr": "ecr.example"}
+SOURCES = ("static", "two", "ecr", "inline")
+REGISTRIES = {"static": "quay.io", "two": "ghcr.io", "ecr": "ecr.example", "inline": "inline.example"}
 DELETIONS = ("WhenUnreferenced", "Immediate", "Retain")
 TIGHT = Safety(per_cluster=BrakeLimits(10.0, 1), fleet=BrakeLimits(10.0, 2))
 SAFETIES = (OPEN, OPEN, TIGHT, structs.replace(OPEN, max_new_targets=2))

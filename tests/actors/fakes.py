@@ -32,6 +32,8 @@ from imps_multi.ports import NotFound, PolicyEvent, Section, Transient, WriteRec
 EPOCH = 1_800_000_000.0
 SPACE = "registry-access"
 LIFE = 12 * 3600.0
+INLINE = {"ecr": {"region": "eu-west-1", "accountID": "123456789012", "registryHosts": ["inline.example"]}}
+"""The source that ``policy`` writes for ``inline``."""
 
 
 class WallClock:
@@ -302,7 +304,10 @@ def policy(name: str = "team", **given: Any) -> HubObject:
     """Make a policy: ``sources``, ``clusters``, ``namespaces``, ``pods``, ``secret``, ``labels``, … ``spec``."""
     spec = {
         "registry": {
-            "credentials": [{"name": source, "namespace": SPACE} for source in given.get("sources", ("static",))]
+            "credentials": [
+                INLINE if source == "inline" else {"name": source, "namespace": SPACE}
+                for source in given.get("sources", ("static",))
+            ]
         },
         "target": {
             "clusters": given.get("clusters", {"names": ["*"]}),
@@ -344,6 +349,10 @@ def secret(name: str, data: Mapping[str, str], kind: str, annotations: Mapping[s
 
 def interpret(source: SourceSecret) -> Interpretation:
     """Read the sources that are made here."""
+    if source.ref.inline:
+        return MintSource(
+            MintIdentity("fake", source.ref.name, {}), (RegistryKey(source.data["registryHosts"].decode()),)
+        )
     if source.type == "mint":
         key = source.data["identity"].decode()
         registries = tuple(RegistryKey(one) for one in source.data["registries"].decode().split(",") if one)
