@@ -216,6 +216,8 @@ class Anything:
             first = min(wanting, key=lambda one: one.name, default=None)
             adopted = first is not None and first.conflict == "Adopt" and adoptable(found, ("mgmt",))
             return "it is not adopted" if adopted else ""
+        if not wanting and found["type"] != "kubernetes.io/dockerconfigjson":
+            return ""  # somebody put it there with our marks, and may keep it
         if not wanting:
             lingers = "imps-multi.io/unwanted-since" in annotations
             return "" if lingers and not late else "it lies there unwanted"
