@@ -426,3 +426,22 @@ def test_a_fault_of_an_azure_source_stands_at_its_key(place: Path, line: str, sa
     azure = SOURCE.partition("type:")[0] + f"type: imps-multi.io/azure\nstringData:\n  clientSecret: {MARK}\n  {line}\n"
     (place / "hub" / "source.yaml").write_text(azure)
     assert any(printed.startswith(f"hub/source.yaml:{says}") for printed in lines("hub"))
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://127.0.0.1:4566", ""),
+        ("https://10.0.0.7/token", ""),
+        ("https://sts.corp/token", ""),
+        ("http://sts.corp/token", "key tokenURL must begin with https://"),
+        ("https://user@sts.corp", "key tokenURL is not a URL of the form"),
+    ],
+)
+def test_without_a_configuration_an_endpoint_s_form_is_all_that_is_looked_at(place: Path, url: str, says: str) -> None:
+    data = f"  tokenURL: {url}\n  clientID: a\n  clientSecret: {MARK}\n  registries: a.io\n"
+    source = SOURCE.partition("type:")[0] + f"type: imps-multi.io/oauth2\nstringData:\n{data}"
+    (place / "hub" / "source.yaml").write_text(source)
+    errors = [line for line in lines("hub", code=2 if says else 0) if "warning" not in line]
+    assert len(errors) == bool(says)
+    assert all(f"stringData[tokenURL]: {says}" in line for line in errors)

@@ -13,13 +13,14 @@ import anyio
 import pytest
 
 from imps_multi.model.credential import Interpretation, MintIdentity, MintSource, SourceFault
-from imps_multi.ports import Forbidden, Invalid, PortError, Provider
+from imps_multi.ports import Forbidden, Invalid, PortError, Provider, Transient
 from imps_multi.registries.catalogue import interpreter
 from imps_multi.registries.providers import Providers
 from imps_multi.registries.rules import AmbientRule
 from tests.realcluster.pki import Authority, write
 
 from .aims import AIMS, ECR_TYPE, Aim
+from .connect_proxy import connect_proxy
 from .fake_azure import CLIENT, TENANT
 from .fake_google import federation
 from .resolving import resolving
@@ -183,6 +184,20 @@ async def test_the_same_name_written_out_is_called(
     resolving(monkeypatch, ("127.0.0.1",))
     await refused(aim, identity(aim, url, "localhost"), "localhost")
     assert secure.heard != []
+
+
+@each_aim
+async def test_a_proxy_is_asked_for_listed_names_alone(aim: Aim, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands where the operator says, on this machine here, and looks at addresses by rules of its own."""
+    listed = [GLOB]
+    provider = Providers(lambda: NOW, lambda: tuple(listed)).provider_for(aim.provider)
+    who = identity(aim, "https://api.vpc.example", GLOB)
+    with connect_proxy() as (url, asked):
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        assert isinstance(await refused_by(provider, who), Transient)
+        listed[:] = ["*.other.example"]
+        assert isinstance(await refused_by(provider, who), Forbidden)
+    assert asked == ["api.vpc.example:443"]
 
 
 # -- where it is sent on -----------------------------------------------------------------------------------------------
