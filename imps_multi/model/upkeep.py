@@ -154,8 +154,11 @@ def _ends(token: MintedToken, now: Moment) -> Moment | None:
 
 
 def _retry_in(upkeep: Upkeep, failure: Failure, now: Moment) -> float:
-    """Return the seconds until the next try. What is left of the token is judged anew each time, and so is the rest."""
+    """Return the seconds until the next try. What is left of the token is judged anew each time, and so is the rest.
+
+    Of two clocks the one counts by which the end is nearer, whether before or behind.
+    """
     ends = upkeep.ends
-    remaining = None if ends is None else min(ends.wall - now.wall, ends.steady - now.steady)
+    remaining = None if ends is None else min(ends.wall - now.wall, ends.steady - now.steady, key=abs)
     delay = retry_delay(failure.count, remaining, 2 * failure.draw - 1, asked=failure.asked)
     return delay - max(now.steady - failure.at.steady, now.wall - failure.at.wall)

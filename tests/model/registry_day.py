@@ -47,6 +47,10 @@ class Day:
                 end = end + until - begin if stands else max(end, until)
         return end
 
+    def awake(self, true: float) -> float:
+        """Return when the process goes on that would go on then: at the end of a suspend, if it is in one."""
+        return max([until for begin, until, _ in self.suspends if begin < true < until], default=true)
+
     def next_trouble(self, true: float) -> float:
         """Return when the next step or suspend begins."""
         return min([at for at, *_ in (*self.steps, *self.suspends) if at > true], default=math.inf)
@@ -167,10 +171,16 @@ class Record:
             else:
                 most = self._longest_rest(call, count)
                 left = math.inf if call.in_force is None else max(0.0, abs(call.in_force.end - after.at) - call.misled)
+                left = 0.0 if self._slept_in(call) else left
                 least = 0.8 * min(300.0, 2.0 ** min(count - 1, 20), max(5.0, left / 4))
             if not least - 0.5 <= gap <= most + 0.5:
                 found.append(f"{call.at:.1f}: {gap:.1f} s of rest, not {least:.1f} … {most:.1f} (failure {count})")
         return found
+
+    def _slept_in(self, call: Call) -> bool:
+        """Say whether the steady clock stood still in the life of what is in force: by that, more is left of it."""
+        issued = math.inf if call.in_force is None else call.in_force.issued
+        return any(issued < end <= call.at for _, end, stands in self.day.suspends if stands)
 
     def too_many(self, until: float = LENGTH) -> str:
         """Return what is too much about the number of tokens, if anything."""

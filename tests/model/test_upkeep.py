@@ -71,7 +71,8 @@ class Keeper:
         day, registry = self.record.day, self.record.registry
         given = registry.ask(true, day.moment(true).wall)
         misled = max(abs(day.offset(true) - self.offset), abs(day.offset(true)) if registry.absolute else 0.0)
-        now = day.moment(true + LATENCY)
+        ended = day.awake(true + LATENCY)
+        now = day.moment(ended)
         given = None if clock_moved(day.moment(true), now) else given
         token = accept(given[1], now.wall, registry.life) if given is not None else Refused("503")
         if given is None or isinstance(token, Refused):
@@ -81,7 +82,7 @@ class Keeper:
             self.record.calls.append(Call(true, self.in_force, given[0], forced, misled))
             self.upkeep = minted(self.upkeep, token, now, self.rand.random())
             self.in_force, self.offset = given[0], day.offset(true)
-        return true + LATENCY
+        return ended
 
     def _skipping(self, true: float, after: float) -> float:
         """Leave out looks at clocks that go on as they should: nothing can come of them."""
@@ -157,6 +158,16 @@ def test_a_registry_that_asks_for_patience_gets_it_up_to_the_longest_rest(asked:
     upkeep = failed(Upkeep(), "429", NOW, 0.0, asked)
     assert not wants(upkeep, at(rest - 0.1))
     assert wants(upkeep, at(rest + 0.1))
+
+
+@pytest.mark.parametrize(("wall", "steady"), [(-400, 10_000), (400, 10_000), (10_000, 400), (-10_000, 400)])
+def test_the_clock_by_which_the_end_is_nearer_says_how_urgent_a_retry_is(wall: float, steady: float) -> None:
+    upkeep = minted(Upkeep(), a_token(), NOW, 0.5)
+    now = at(12 * HOUR - wall, 12 * HOUR - steady)
+    for _ in range(12):
+        upkeep = failed(upkeep, "503", now, 0.0)
+    assert not wants(upkeep, now.after(70))
+    assert wants(upkeep, now.after(150))
 
 
 def test_keepers_that_rest_together_do_not_wake_together() -> None:
