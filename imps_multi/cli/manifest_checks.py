@@ -180,6 +180,8 @@ def _where(manifest: Manifest, message: str) -> str:
     secret = parse_source(manifest.object)
     assert isinstance(secret, SourceSecret)  # it has no findings
     words = _words(message)
+    if annotation := next((name for name in secret.annotations if "annotation" in words and name in words), ""):
+        return f"metadata.annotations[{annotation}]"
     key = next((key for key in sorted(secret.data, key=len, reverse=True) if key in words), None)
     if key is None and "type" in words:
         return "type" if "type" in manifest.object.content else ""

@@ -90,7 +90,7 @@ def translated(error: Exception, call: str) -> PortError:
     if isinstance(error, aws.ClientError):
         return _answered(error, call)
     if isinstance(inner := error.__dict__.get("kwargs", {}).get("error"), RedirectedError):
-        return Invalid(f"{call}: (HTTP {inner}): redirects are not followed; name the URL that it leads to")
+        return Invalid(f"{call}: redirected (HTTP {inner}): redirects are not followed; name the URL that it leads to")
     for kinds, make, words in _UNANSWERED:
         if isinstance(error, kinds):
             return make(f"{call}: {words} ({type(error).__name__})")

@@ -54,7 +54,7 @@ def answered(
 ) -> PortError:
     """Return the error for an answer that is no success. ``headers`` in lower case."""
     code = error_code(body, known)
-    message = f"{call}: {f'{code} ' if code else ''}(HTTP {status}){f': {hints[status]}' if status in hints else ''}"
+    message = f"{call}: {code or _bare(status)} (HTTP {status}){f': {hints[status]}' if status in hints else ''}"
     if _asks_for_patience(status, headers):
         return Throttled(message, retry_after=_retry_after(headers))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
@@ -66,6 +66,13 @@ def answered(
     if status < HTTPStatus.BAD_REQUEST:
         return Invalid(f"{message}: redirects are not followed; name the URL that it leads to")
     return Invalid(message)
+
+
+def _bare(status: int) -> str:
+    """Say what an answer without a known code is."""
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "the server failed"
+    return "refused" if status >= HTTPStatus.BAD_REQUEST else "redirected"
 
 
 def error_code(body: bytes, known: frozenset[str]) -> str:

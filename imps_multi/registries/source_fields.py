@@ -5,10 +5,23 @@ Pure. A fault names the key and says what to write, never what stands there.
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Final
 
 from imps_multi.model.credential import Bounds
 from imps_multi.model.hub import SourceSecret
-from imps_multi.model.names import ALLOW_CLUSTERS_ANNOTATION, ALLOW_NAMESPACES_ANNOTATION, ALLOW_POLICIES_ANNOTATION
+from imps_multi.model.names import (
+    ALLOW_CLUSTERS_ANNOTATION,
+    ALLOW_NAMESPACES_ANNOTATION,
+    ALLOW_POLICIES_ANNOTATION,
+    DOMAIN,
+)
+
+_BOUNDS: Final = (ALLOW_CLUSTERS_ANNOTATION, ALLOW_NAMESPACES_ANNOTATION, ALLOW_POLICIES_ANNOTATION)
+_BOUND: Final = f"{DOMAIN}/allow"
+_PREFIXED: Final = 0.0
+_MISTYPED: Final = 0.85
+"""How like a bound (0 to 1) an annotation is that must be meant for it; any that begins like one is."""
 
 
 class UnusableSecretError(ValueError):
@@ -16,7 +29,14 @@ class UnusableSecretError(ValueError):
 
 
 def bounds(secret: SourceSecret) -> Bounds:
-    """Read where a source may go. An annotation that is empty allows nothing."""
+    """Read where a source may go. An annotation that is empty allows nothing.
+
+    Raises:
+        UnusableSecretError: an annotation must be meant for a bound, and is none; the source would go further without.
+    """
+    for name in sorted(secret.annotations.keys() - set(_BOUNDS)):
+        if meant := _meant_bound(name):
+            raise UnusableSecretError(f"annotation {name[:80]} is unknown; did you mean {meant}?")
     return Bounds(
         policies=_globs(secret, ALLOW_POLICIES_ANNOTATION),
         clusters=_globs(secret, ALLOW_CLUSTERS_ANNOTATION),
@@ -64,6 +84,13 @@ def matching(key: str, value: str, pattern: str, what: str) -> str:
 def items(value: str) -> tuple[str, ...]:
     """Split a comma list, without white space, empty items and repetitions."""
     return tuple(dict.fromkeys(filter(None, (item.strip() for item in value.split(",")))))
+
+
+def _meant_bound(annotation: str) -> str:
+    """Return the bound that a mistyped annotation must be meant for, if any."""
+    name = annotation.casefold()
+    near = get_close_matches(name, _BOUNDS, 1, _PREFIXED if name.startswith(_BOUND) else _MISTYPED)
+    return near[0] if near else ""
 
 
 def _globs(secret: SourceSecret, annotation: str) -> tuple[str, ...] | None:

@@ -146,6 +146,14 @@ def test_what_works_but_looks_wrong_is_a_warning_at_its_key(place: Path, before:
     assert line.startswith(f"hub/source.yaml:6:3: warning: stringData[.dockerconfigjson]: {said}")
 
 
+def test_a_bound_that_is_mistyped_is_an_error_at_its_annotation(place: Path) -> None:
+    name = "name: dockerhub, namespace: registry-access"
+    change(place / "hub" / "source.yaml", name, f"{name}, annotations: {{imps-multi.io/allow-policy: infra}}")
+    (line,) = lines("hub")
+    assert line.startswith("hub/source.yaml:3:")
+    assert ": metadata.annotations[imps-multi.io/allow-policy]: annotation imps-multi.io/allow-policy is " in line
+
+
 def test_a_registry_that_two_sources_of_a_policy_name_is_a_warning(place: Path) -> None:
     (place / "hub" / "more.yaml").write_text(SOURCE.replace("name: dockerhub", "name: other"))
     change(

@@ -447,6 +447,32 @@ def test_annotations_bound_any_source(data: dict[str, str]) -> None:
     assert interpreted.bounds == Bounds(policies=("team-*", "infra"), clusters=(), namespaces=None)
 
 
+@pytest.mark.parametrize(
+    ("mistyped", "meant"),
+    [
+        ("imps-multi.io/allow-policy", "policies"),
+        ("imps-multi.io/allow-Namespaces", "namespaces"),
+        ("imps-multi.io/allowed-clusters", "clusters"),
+        ("imps-mutli.io/allow-clusters", "clusters"),
+        ("imps-multi.io/alow-namespaces", "namespaces"),
+    ],
+)
+@pytest.mark.parametrize("data", [{**ECR, **KEYS}, {".dockerconfigjson": json.dumps({"auths": AUTHS})}])
+def test_a_bound_that_is_mistyped_does_not_let_a_source_go_further(
+    data: dict[str, str], mistyped: str, meant: str
+) -> None:
+    kind = "Opaque" if "region" in data else DOCKER
+    told = fault(NOBODY(source(kind, data, {mistyped: MARK})))
+    assert told == f"annotation {mistyped} is unknown; did you mean imps-multi.io/allow-{meant}?"
+
+
+@pytest.mark.parametrize(
+    "name", [REGISTRY, "imps-multi.io/sync", "kubectl.kubernetes.io/last-applied-configuration", "example.com/allow"]
+)
+def test_an_annotation_that_is_like_no_bound_is_left_alone(name: str) -> None:
+    assert isinstance(NOBODY(source("Opaque", {**ECR, **KEYS}, {name: "x"})), MintSource)
+
+
 @given(
     st.sampled_from(["Opaque", DOCKER, "kubernetes.io/dockercfg", BASIC, ECR_TYPE, "x"]),
     st.dictionaries(
