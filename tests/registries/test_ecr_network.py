@@ -33,6 +33,7 @@ def authority(tmp_path: Path) -> Path:
     """An authority that nobody trusts by default: its certificate."""
     made = Authority("private")
     write(made.serving(), tmp_path, "aws")
+    (tmp_path / "other.pem").write_bytes(Authority("other").pem)
     (bundle := tmp_path / "ca.pem").write_bytes(made.pem)
     return bundle
 
@@ -57,11 +58,11 @@ def proxy() -> Iterator[TunnelProxy]:
         yield running
 
 
-async def mint(**data: str) -> None:
+async def mint(provider: EcrProvider | None = None, **data: str) -> None:
     source = interpreter(ambient=AmbientRule(), endpoints=("127.0.0.1",))(ecr(**KEYS, **data))
     assert isinstance(source, MintSource), source
     with anyio.fail_after(20):
-        await EcrProvider(lambda: 0.0, listed).mint(source.identity)
+        await (provider or EcrProvider(lambda: 0.0, listed)).mint(source.identity)
 
 
 def trust(monkeypatch: pytest.MonkeyPatch, bundle: Path) -> None:
@@ -79,6 +80,29 @@ async def test_a_private_authority_is_trusted_where_the_bundle_names_it(
     await mint(roleArn=ROLE)
     await mint(ecrEndpointURL=aws.url)
     assert (aws.count("sts"), aws.count("ecr")) == (1, 2)
+
+
+def swap(link: Path, target: Path) -> None:
+    """Let a link point elsewhere, as a mounted ConfigMap does."""
+    link.unlink()
+    link.symlink_to(target)
+
+
+async def test_a_changed_bundle_is_read_at_the_next_mint(
+    aws: FakeAws, authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = authority.with_name("both.pem")
+    trust(monkeypatch, both)
+    provider = EcrProvider(lambda: 0.0, listed)
+    both.symlink_to(authority)
+    await mint(provider)
+    swap(both, authority.with_name("other.pem"))
+    with pytest.raises(Transient):
+        await mint(provider)
+    assert aws.count("ecr") == 1
+    swap(both, authority)
+    await mint(provider)
+    assert aws.count("ecr") == 2
 
 
 async def test_a_proxy_gets_its_login_and_carries_every_call(

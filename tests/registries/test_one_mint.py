@@ -12,7 +12,7 @@ from imps_multi.registries.ecr import EcrProvider
 from imps_multi.registries.rules import AmbientRule
 from imps_multi.sandbox.ecr import SandboxEcr
 from tests.actors.fakes import SPACE, policy, secret
-from tests.actors.stage import Stage, rules, settled
+from tests.actors.stage import Stage, rules, settled, until
 
 from .secrets import ECR, ROLE
 
@@ -63,6 +63,7 @@ async def test_fifty_policies_of_forty_sources_are_a_mint_for_each_identity_and_
     for _ in range(2):
         stage.provider = EcrProvider(stage.clock, tuple)  # type: ignore[assignment]  # the real one, and no fake
         async with stage.running() as service:
+            await until(lambda: len(cluster.writes) >= POLICIES)
             await settled(service)
             assert len(service.world.value.sources) == POLICIES * (SOURCES - 1) + 1
         assert len(cluster.writes) == POLICIES
