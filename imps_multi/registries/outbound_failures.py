@@ -124,7 +124,9 @@ def _meaning(error: Exception) -> tuple[Reason, str]:
         return Reason.TLS, f"TLS: {_tls_words(error)}"
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return Reason.UNREACHABLE, f"the proxy refused with {error.status}"
-    return Reason.UNREACHABLE, f"the connection failed ({type(error).__name__})"
+    bad_proxy = isinstance(error, aiohttp.InvalidURL)  # the endpoint's own URL was looked at
+    failed = f"the connection failed ({type(error).__name__})"
+    return Reason.UNREACHABLE, "the proxy that the environment names is no URL" if bad_proxy else failed
 
 
 def _no_connection(error: aiohttp.ClientConnectorError) -> str:

@@ -305,3 +305,24 @@ def test_no_spelling_of_an_address_goes_through_a_glob(url: str) -> None:
         assert leads.host.split(".")[-1] != "localhost"
         return
     assert {kind_of(str(where[0])) for *_, where in found} == {Kind.PUBLIC}
+
+
+@st.composite
+def _aton_spellings(draw: st.DrawFn) -> tuple[str, str]:
+    """Give an IPv4 address, and one of the many ways in which inet_aton reads it."""
+    number = int(draw(st.ip_addresses(v=4)))
+    head = draw(st.integers(0, 3))
+    parts = [number >> 24 - 8 * index & 0xFF for index in range(head)]
+    parts.append(number & (1 << 32 - 8 * head) - 1)
+    written = [
+        draw(st.sampled_from(["{}", "0{:o}", "0x{:x}", "0X{:X}", "0x0{:x}", "00{:o}"])).format(part) for part in parts
+    ]
+    return str(ip_address(number)), ".".join(written)
+
+
+@given(_aton_spellings())
+def test_an_address_has_one_spelling(pair: tuple[str, str]) -> None:
+    plain, spelled = pair
+    assert socket.inet_aton(spelled) == ip_address(plain).packed  # so that there is something to get round
+    if spelled != plain:
+        assert "is not a URL" in refused(f"https://{spelled}", "*", plain, spelled)

@@ -278,6 +278,8 @@ async def test_a_proxy_of_the_environment_is_asked_and_the_name_is_looked_at(mon
         assert str(error) == "token call: the proxy refused with 502"
         for other in ("https://elsewhere.example", "https://10.0.0.1", "https://localhost"):
             assert isinstance(await refused(reaching("*.corp", "10.*", "local*"), other), Forbidden)
+        monkeypatch.setenv("HTTPS_PROXY", f"http://u:{MARK}@127.0.0.1:x")
+        assert "proxy that the environment names" in str(await refused(reaching("*.corp"), "https://sts.corp/token"))
         monkeypatch.setenv("NO_PROXY", ".corp")
         resolving(monkeypatch, ("127.0.0.1",))
         assert isinstance(await refused(reaching("*.corp"), "https://sts.corp/token"), Forbidden)
