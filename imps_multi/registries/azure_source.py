@@ -16,6 +16,7 @@ from imps_multi.model.names import NamespaceName, RegistryKey
 from imps_multi.registries.azure_clouds import AUDIENCE, CLOUDS, OWN_HOSTS, Cloud, cloud_of
 from imps_multi.registries.guard import guarded
 from imps_multi.registries.minted_fields import known_keys, mint_source
+from imps_multi.registries.pem import broken_parts
 from imps_multi.registries.rules import AmbientRule
 from imps_multi.registries.source_fields import UnusableSecretError, items, matching, required, text
 
@@ -139,7 +140,7 @@ def _whole(given: Mapping[str, str], login: str) -> None:
 
 
 def _certificate(data: Mapping[str, bytes]) -> str:
-    """Return the PEM text. Whether it is whole shows when it is used; parsing it takes a library."""
+    """Return the PEM text. That certificate and key belong together shows when they are used: it takes a library."""
     pem = text(data, "clientCertificate")
     if "-----BEGIN CERTIFICATE-----" not in pem:
         raise UnusableSecretError("key clientCertificate holds no certificate; it needs PEM: certificate and key")
@@ -147,6 +148,9 @@ def _certificate(data: Mapping[str, bytes]) -> str:
         raise UnusableSecretError("key clientCertificate holds an encrypted private key; it needs a plain one")
     if re.search("-----BEGIN (RSA )?PRIVATE KEY-----", pem) is None:
         raise UnusableSecretError("key clientCertificate holds no RSA private key; it needs PEM: certificate and key")
+    if broken := broken_parts(pem):
+        part = "certificate" if "CERTIFICATE" in broken else "private key"
+        raise UnusableSecretError(f"key clientCertificate holds a {part} that is cut short or damaged")
     return pem
 
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from imps_multi.model.discreet import Discreet
+from imps_multi.registries.pem import broken_parts
 
 UNIVERSE: Final = "googleapis.com"
 """Google's own; another one is a sovereign cloud's."""
@@ -144,6 +145,8 @@ def _service_account(fields: Mapping[str, object]) -> ServiceAccountKey:
     private_key = _text(fields, "private_key")
     if not _PEM.fullmatch(private_key):
         raise CredentialFileError("has a private_key that is no PEM private key")
+    if broken_parts(private_key):
+        raise CredentialFileError("has a private_key that is cut short or damaged")
     return ServiceAccountKey(
         email=_text(fields, "client_email", shape=r"[^\s@]+@[^\s@]+"),
         private_key=private_key,

@@ -14,6 +14,7 @@ from imps_multi.model.hub import SourceSecret
 from imps_multi.model.names import RegistryKey
 from imps_multi.registries.guard import guarded
 from imps_multi.registries.minted_fields import known_keys, mint_source, registries
+from imps_multi.registries.pem import is_whole
 from imps_multi.registries.rules import AmbientRule
 from imps_multi.registries.source_fields import UnusableSecretError, items, matching, required, text
 
@@ -87,7 +88,7 @@ def _repositories(data: Mapping[str, bytes]) -> str:
 
 
 def _private_key(data: Mapping[str, bytes]) -> str:
-    """Return the key as PEM with lines of its own; that it is a key shows when it signs."""
+    """Return the key as PEM with lines of its own; that it is an RSA key shows when it signs."""
     value = (
         required(data, "privateKey").replace("\\n", "\n").strip()
     )  # as it stands in an environment variable or in JSON
@@ -96,5 +97,9 @@ def _private_key(data: Mapping[str, bytes]) -> str:
         raise UnusableSecretError("key privateKey is encrypted; it takes the key without a pass phrase")
     if found is None or found["kind"] not in _KINDS:
         raise UnusableSecretError("key privateKey is not an RSA key in PEM, as GitHub hands it out for the App")
+    if not is_whole(found["body"]):
+        raise UnusableSecretError(
+            "key privateKey is cut short or damaged; it needs the whole file, as GitHub hands it out"
+        )
     body = "\n".join(wrap("".join(found["body"].split()), 64))
     return f"-----BEGIN {found['kind']}-----\n{body}\n-----END {found['kind']}-----\n"

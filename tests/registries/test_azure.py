@@ -118,11 +118,13 @@ def elliptic() -> tuple[bytes, bytes]:
 @pytest.mark.parametrize(
     "broken",
     [
-        f"-----BEGIN CERTIFICATE-----\n{MARK}\n-----BEGIN PRIVATE KEY-----\n{MARK}",
+        "".join(
+            f"-----BEGIN {kind}-----\nMAoA{MARK}A\n-----END {kind}-----\n" for kind in ("CERTIFICATE", "PRIVATE KEY")
+        ),
         Authority("other").pem.decode() + certificate()[1].decode(),
         "".join(part.decode() for part in elliptic()),
     ],
-    ids=["no PEM", "the key of another", "an elliptic curve's key"],
+    ids=["nothing in the PEM", "the key of another", "an elliptic curve's key"],
 )
 async def test_a_certificate_that_cannot_be_used_is_said_and_nobody_is_asked(
     azure: FakeAzure, provider: Provider, broken: str

@@ -156,6 +156,8 @@ def test_each_fault_names_its_key_and_no_value(data: dict[str, str], says: str) 
         (certificate()[0].decode(), "holds no RSA private key"),
         (PEM.replace("PRIVATE", "EC PRIVATE"), "holds no RSA private key"),
         (PEM.replace("PRIVATE", "ENCRYPTED PRIVATE"), "holds an encrypted private key"),
+        (PEM[:-300], "holds a private key that is cut short or damaged"),
+        (PEM[:200] + PEM[300:], "holds a certificate that is cut short or damaged"),
     ],
 )
 def test_a_certificate_needs_its_key_beside_it(pem: str, says: str) -> None:

@@ -20,6 +20,7 @@ STS = "https://sts.googleapis.com"
 KEY = account_key(GOOGLE)
 FEDERATION = federation(STS)
 EUROPE = {"location": "europe"}
+CUT = "\n".join((*pem().splitlines()[:9], "-----END PRIVATE KEY-----\n"))
 NOBODY = AmbientRule()
 OURS = AmbientRule(namespaces=("imps-system",))
 
@@ -111,6 +112,10 @@ WRONG = [
     (
         {"serviceAccountKey": account_key(GOOGLE, private_key=MARK), **EUROPE},
         "a private_key that is no PEM private key",
+    ),
+    (
+        {"serviceAccountKey": account_key(GOOGLE, private_key=CUT), **EUROPE},
+        "a private_key that is cut short or damaged",
     ),
     (
         {"serviceAccountKey": account_key(GOOGLE, client_email=7), **EUROPE},

@@ -25,7 +25,8 @@ from .token_server import Said, TokenServer, said, token_server
 NOW = 1_900_000_000.0
 PKCS1, PKCS8 = serialization.PrivateFormat.TraditionalOpenSSL, serialization.PrivateFormat.PKCS8
 LISTED = ("127.0.0.1", "github.corp")
-NO_KEY = f"-----BEGIN RSA PRIVATE KEY-----\n{MARK}\n-----END RSA PRIVATE KEY-----"
+NO_KEY = f"-----BEGIN RSA PRIVATE KEY-----\nMAoA{MARK}A\n-----END RSA PRIVATE KEY-----"
+"""PEM that is whole, and no key."""
 
 pytestmark = pytest.mark.anyio
 
@@ -219,6 +220,7 @@ def test_equal_apps_share_a_token() -> None:
         ({"privateKey": MARK}, "key privateKey is not an RSA key in PEM"),
         ({"privateKey": NO_KEY.replace("RSA", "EC")}, "key privateKey is not an RSA key in PEM"),
         ({"privateKey": NO_KEY.replace("RSA", "ENCRYPTED")}, "key privateKey is encrypted"),
+        ({"privateKey": NO_KEY.replace("MAoA", "MAsA")}, "key privateKey is cut short or damaged; it needs the whole"),
         ({"privateKey": f"{NO_KEY}\n{NO_KEY}"}, "key privateKey is not an RSA key in PEM"),
         ({"repositories": "a b"}, "key repositories is not a comma list"),
         ({"repositories": ",".join(map(str, range(501)))}, "key repositories holds more than 500"),
