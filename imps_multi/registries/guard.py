@@ -3,7 +3,7 @@
 Pure. Whoever can write a source Secret must not be able to make this process, which stands inside a trusted network and
 holds credentials, ask what it could not ask itself. So a URL is https; its host is listed in ``sources.endpoints`` or
 is one of the provider's own; and the address that is really connected to is a public one. More than that needs the host
-*literally* in ``sources.endpoints`` (``host`` or ``host:port``, no glob):
+*literally* in ``sources.endpoints`` (``host``, ``host:port`` or ``host:*``, no other glob):
 
 =====================================================  ==========================================================
 the host is                                            addresses that may be connected to
@@ -193,8 +193,8 @@ def _canonical(host: str) -> str:
 
 
 def _read(entry: str) -> tuple[str, int | None] | None:
-    """Return host and port of an entry that is no glob."""
-    entry = entry.strip().lower()
+    """Return host and port of an entry that is no glob, but for its port."""
+    entry = entry.strip().lower().removesuffix(":*")
     if bracketed := _BRACKETED.fullmatch(entry):
         return _canonical(bracketed[1]), int(bracketed[2]) if bracketed[2] else None
     if address := _canonical(entry):

@@ -184,6 +184,8 @@ def test_a_url_that_two_readers_could_take_apart_in_two_ways_is_refused(url: str
         ("http://127.0.0.1:4566/x", "127.0.0.1"),
         ("http://127.0.0.1:4566/x", "127.0.0.1:4566"),
         ("http://localhost/x", "localhost"),
+        ("http://127.0.0.1:4566/x", "127.0.0.1:*"),
+        ("http://[::1]:8/x", "[::1]:*"),
         ("http://[::1]:8/x", "::1"),
         ("http://[::1]:8/x", "[::1]"),
         ("http://[0:0::1]:8/x", "[::1]:8"),
