@@ -5,30 +5,24 @@ dropped in every key, since all of them are pasted.
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
-from hashlib import blake2b
 from typing import Final
 
-import msgspec
-
-from imps_multi.model.credential import MintIdentity, MintSource
+from imps_multi.model.credential import MintSource
 from imps_multi.model.dockerconfig import DockerConfigError, registry_key
 from imps_multi.model.ecr_fields import ACCOUNT_DIGITS, ECR_TYPE, LONGEST_CHAIN, ROLE, SHAPES
-from imps_multi.model.fields import did_you_mean
 from imps_multi.model.hub import SourceSecret
 from imps_multi.model.matching import glob_match
 from imps_multi.model.names import RegistryKey
 from imps_multi.model.policy import SourceRef
 from imps_multi.registries.aws_hosts import ENDPOINTS, PUBLIC_REGION, Endpoint, public_hosts, registry_host
 from imps_multi.registries.guard import guarded
+from imps_multi.registries.minted_fields import known_keys, mint_source
 from imps_multi.registries.rules import AmbientRule
-from imps_multi.registries.source_fields import UnusableSecretError, bounds, items, matching, required, text
+from imps_multi.registries.source_fields import UnusableSecretError, items, matching, required, text
 
 PROVIDER: Final = "ecr"
 DOCUMENTED_LIFE: Final = 12 * 3600.0
 """How long an ECR token lives by AWS's documentation, in seconds."""
-MISTYPED: Final = 0.7
-"""A key that is so like a known one (0 to 1) must be meant for it: to ignore it might use the wrong identity."""
 
 _KEYS: Final = frozenset(
     {
@@ -52,7 +46,6 @@ _KEYS: Final = frozenset(
 )
 _MARKS: Final = frozenset(key.lower() for key in _KEYS - {"region"})
 """An Opaque Secret with one of these keys is meant for ECR, however it spells them."""
-_FOLDED: Final = {key.lower(): key for key in _KEYS}
 _REQUEST: Final = (
     "region",
     "accessKeyID",
@@ -85,7 +78,7 @@ def ecr_source(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[s
         UnusableSecretError: a key is missing, wrong, not allowed or not supported.
     """
     data = secret.data
-    _known_keys(data)
+    ignored = known_keys(data, _KEYS)
     public = _shaped(data, "public") == "true"
     if not public:
         required(data, "region")
@@ -100,8 +93,8 @@ def ecr_source(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[s
             guarded(key, request[key], endpoints)
     named = _named_hosts(data)
     hosts = public_hosts(endpoint) if public else _account_hosts(data, request["region"], endpoint)
-    identity = MintIdentity(PROVIDER, _digest(request), request)
-    return MintSource(identity, named or hosts, bounds(secret), _remark(data))
+    remark = "; ".join(filter(None, (ignored, _doubt(data))))
+    return mint_source(secret, PROVIDER, request, named or hosts, remark)
 
 
 def _publicly(request: dict[str, str], endpoint: Endpoint) -> None:
@@ -111,23 +104,14 @@ def _publicly(request: dict[str, str], endpoint: Endpoint) -> None:
     request |= {"region": PUBLIC_REGION, "public": "true"}
 
 
-def _known_keys(data: Mapping[str, bytes]) -> None:
-    for key in sorted(data.keys() - _KEYS):
-        meant = get_close_matches(key.lower(), _FOLDED, 1, MISTYPED)
-        if meant:
-            raise UnusableSecretError(f"key {key} is unknown; did you mean {_FOLDED[meant[0]]}?")
-
-
-def _remark(data: Mapping[str, bytes]) -> str:
-    """Say what looks wrong and works nonetheless; IMPS took all of it.
+def _doubt(data: Mapping[str, bytes]) -> str:
+    """Say what looks wrong and works nonetheless; IMPS took it.
 
     Its README has an account number of nine digits: YAML takes leading zeros from a bare number, too.
     """
-    strange = sorted(data.keys() - _KEYS)
-    said = [f"key {key[:63]} is unknown and ignored{did_you_mean(key, _FOLDED.values())}" for key in strange[:3]]
-    if any(len(account) != ACCOUNT_DIGITS for account in _accounts(data)):
-        said.append("an AWS account number has 12 digits, leading zeros included; accountID or accountIDs differs")
-    return "; ".join(said)
+    if all(len(account) == ACCOUNT_DIGITS for account in _accounts(data)):
+        return ""
+    return "an AWS account number has 12 digits, leading zeros included; accountID or accountIDs differs"
 
 
 def _shaped(data: Mapping[str, bytes], key: str) -> str:
@@ -225,8 +209,3 @@ def _named_hosts(data: Mapping[str, bytes]) -> tuple[RegistryKey, ...]:
         return tuple(map(registry_key, given))
     except DockerConfigError:
         raise UnusableSecretError("key registryHosts does not hold registry hosts (host[/path], globs)") from None
-
-
-def _digest(request: Mapping[str, str]) -> str:
-    canonical = msgspec.json.encode([PROVIDER, request], order="deterministic")
-    return blake2b(canonical, digest_size=16, person=b"mint-identity").hexdigest()

@@ -6,16 +6,13 @@ dropped in every key, since all of them are pasted.
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
-from hashlib import blake2b
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
-from imps_multi.model.credential import MintIdentity, MintSource
+from imps_multi.model.credential import MintSource
 from imps_multi.model.dockerconfig import DockerConfigError, registry_key
-from imps_multi.model.fields import did_you_mean
 from imps_multi.model.hub import SourceSecret
 from imps_multi.model.matching import glob_match
 from imps_multi.model.names import NamespaceName, RegistryKey
@@ -32,15 +29,14 @@ from imps_multi.registries.gcp_credentials import (
     read,
 )
 from imps_multi.registries.guard import guarded
+from imps_multi.registries.minted_fields import known_keys, mint_source
 from imps_multi.registries.rules import AmbientRule
-from imps_multi.registries.source_fields import UnusableSecretError, bounds, items, matching, text
+from imps_multi.registries.source_fields import UnusableSecretError, items, matching, text
 
 PROVIDER: Final = "gcp"
 DOCUMENTED_LIFE: Final = 3600.0
 """How long an access token lives by Google's documentation, in seconds."""
 GCP_TYPE: Final = "imps-multi.io/gcp"
-MISTYPED: Final = 0.7
-"""A key that is so like a known one (0 to 1) must be meant for it: to ignore it might use the wrong identity."""
 EVERYTHING: Final = "https://www.googleapis.com/auth/cloud-platform"
 """The scope of every Google Cloud service; what may be done is IAM's to say."""
 
@@ -53,7 +49,6 @@ _SCOPE: Final = r"https://www\.googleapis\.com/auth/[a-z0-9._-]+"
 _GIVES_TOKENS: Final = r"/(o/)?(oauth2/)?(v[0-9][a-z0-9]*/)?token"
 _LOCATION: Final = r"[a-z]+(-[a-z]+[0-9]+)?"
 _KEYS: Final = frozenset({*_CREDENTIALS, "impersonate", "registries", "location", "locations", "scopes"})
-_FOLDED: Final = {key.lower(): key for key in _KEYS}
 
 
 def gcp_source(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[str, ...]) -> MintSource:
@@ -63,7 +58,7 @@ def gcp_source(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[s
         UnusableSecretError: a key is missing, wrong, not allowed or not supported.
     """
     data = secret.data
-    _known_keys(data)
+    remark = known_keys(data, _KEYS)
     registries = _registries(data)
     key = _credentials_key(data)
     credentials = _credentials(key, text(data, key)) if key else None
@@ -78,23 +73,7 @@ def gcp_source(secret: SourceSecret, *, ambient: AmbientRule, endpoints: tuple[s
         **({"impersonate": impersonate} if impersonate else {}),
         "scopes": " ".join(sorted(_scopes(data))),
     }
-    identity = MintIdentity(PROVIDER, _digest(request), request)
-    return MintSource(identity, registries, bounds(secret), _remark(data))
-
-
-def _known_keys(data: Mapping[str, bytes]) -> None:
-    for key in sorted(data.keys() - _KEYS):
-        meant = get_close_matches(key.lower(), _FOLDED, 1, MISTYPED)
-        if meant:
-            raise UnusableSecretError(f"key {key} is unknown; did you mean {_FOLDED[meant[0]]}?")
-
-
-def _remark(data: Mapping[str, bytes]) -> str:
-    """Say what looks wrong and works nonetheless."""
-    strange = sorted(data.keys() - _KEYS)
-    return "; ".join(
-        f"key {key[:63]} is unknown and ignored{did_you_mean(key, _FOLDED.values())}" for key in strange[:3]
-    )
+    return mint_source(secret, PROVIDER, request, registries, remark)
 
 
 def _registries(data: Mapping[str, bytes]) -> tuple[RegistryKey, ...]:
@@ -222,8 +201,3 @@ def _gives_tokens(key: str, credentials: Credentials) -> None:
         raise UnusableSecretError(
             f"key {key} has a token address that is not that of Google's token service, https://sts.googleapis.com/v1/token"
         )
-
-
-def _digest(request: Mapping[str, str]) -> str:
-    canonical = msgspec.json.encode([PROVIDER, request], order="deterministic")
-    return blake2b(canonical, digest_size=16, person=b"mint-identity").hexdigest()

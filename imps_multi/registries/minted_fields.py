@@ -28,12 +28,14 @@ def known_keys(data: Mapping[str, bytes], keys: frozenset[str]) -> str:
     Raises:
         UnusableSecretError: one of them must be meant for another.
     """
-    folded = {key.lower(): key for key in keys}
+    folded = {key.lower(): key for key in sorted(keys)}
     strange = sorted(data.keys() - keys)
     for key in strange:
         if meant := get_close_matches(key.lower(), folded, 1, MISTYPED):
             raise UnusableSecretError(f"key {key[:63]} is unknown; did you mean {folded[meant[0]]}?")
-    return "; ".join(f"key {key[:63]} is unknown and ignored{did_you_mean(key, keys)}" for key in strange[:_SHOWN])
+    return "; ".join(
+        f"key {key[:63]} is unknown and ignored{did_you_mean(key, folded.values())}" for key in strange[:_SHOWN]
+    )
 
 
 def registries(data: Mapping[str, bytes]) -> tuple[RegistryKey, ...]:
