@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
+from imps_multi.model.compose import registries
 from imps_multi.model.credential import MintedToken, MintIdentity, MintSource
+from imps_multi.model.names import RegistryKey
 from imps_multi.model.refresh import Refused, accept
 from imps_multi.ports import Forbidden, Invalid, PortError, Throttled, Transient, Unauthorized
 from imps_multi.registries import ecr as ecr_module
@@ -69,6 +71,16 @@ async def test_a_role_s_token_is_the_role_account_s(sandbox: SandboxEcr) -> None
     token = await judged(sandbox, roleArn=ROLE)
     assert isinstance(token, MintedToken)
     assert token.endpoint == "https://210987654321.dkr.ecr.eu-west-1.amazonaws.com"
+
+
+async def test_the_endpoint_that_comes_with_a_token_is_the_host_of_a_source_that_names_none(
+    sandbox: SandboxEcr,
+) -> None:
+    token = await judged(sandbox, region="cn-north-1")
+    assert isinstance(token, MintedToken)
+    host = f"{sandbox.account}.dkr.ecr.cn-north-1.amazonaws.com.cn"
+    assert registries(MintSource(identity(sandbox), ()), token) == (host,)
+    assert registries(MintSource(identity(sandbox), (RegistryKey("*.example.com"),)), token) == ("*.example.com",)
 
 
 async def test_a_wrong_key_is_unauthorized(sandbox: SandboxEcr) -> None:
