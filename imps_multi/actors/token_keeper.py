@@ -117,15 +117,15 @@ async def renew(identity: MintIdentity, mint: Mint, upkeep: Upkeep) -> Upkeep:
         with anyio.fail_after(MINT_SECONDS):
             answer = await mint.provider(identity.provider).mint(identity)
     except TimeoutError:
-        return _failed(identity, mint, upkeep, f"no answer within {MINT_SECONDS:.0f} s")
+        return _failed(identity, mint, upkeep, f"no answer within {MINT_SECONDS:.0f} s", began)
     except PortError as failure:
         rest = failure.retry_after if isinstance(failure, Throttled) else 0.0
-        return _failed(identity, mint, upkeep, str(failure), rest)
+        return _failed(identity, mint, upkeep, str(failure), began, rest)
     if upkeeps.clock_moved(began, mint.now()):
-        return _failed(identity, mint, upkeep, "the clock was set while the token was asked for")
+        return _failed(identity, mint, upkeep, "the clock was set while the token was asked for", began)
     token = accept(answer, mint.clock(), mint.documented_life(identity.provider))
     if isinstance(token, Refused):
-        return _failed(identity, mint, upkeep, token.message)
+        return _failed(identity, mint, upkeep, token.message, began)
     after = upkeeps.minted(upkeep, token, mint.now(), mint.rand())
     mint.signals.refreshed(identity.provider, ok=True)
     ends = format_optional(token.expires_at)
@@ -156,10 +156,13 @@ def load(items: dict[str, bytes]) -> dict[str, MintedToken]:
     return tokens
 
 
-def _failed(identity: MintIdentity, mint: Mint, upkeep: Upkeep, message: str, rest: float = 0.0) -> Upkeep:
+def _failed(
+    identity: MintIdentity, mint: Mint, upkeep: Upkeep, message: str, began: Moment, rest: float = 0.0
+) -> Upkeep:
     mint.signals.refreshed(identity.provider, ok=False)
     log.warning("Credential could not be minted", provider=identity.provider, identity=identity.key, message=message)
-    return upkeeps.failed(upkeep, message or "it failed without a word", mint.now(), mint.rand(), rest)
+    said = message or "it failed without a word"
+    return upkeeps.failed(upkeep, said, mint.now(), mint.rand(), asked=rest, began=began)
 
 
 async def _store(identity: MintIdentity, mint: Mint, upkeep: Upkeep) -> Upkeep:

@@ -24,6 +24,8 @@ from imps_multi.model.refresh import (
 _LEAST_PAUSE: Final = 0.001
 """A rest that is shorter may be lost to rounding, and no time would pass."""
 _CLOCK_MOVED: Final = 5.0
+_LONGEST_TRY: Final = 120.0
+"""A keeper gives up a try after a minute, if it is awake."""
 
 
 class Moment(Struct, frozen=True):
@@ -95,9 +97,12 @@ def minted(before: Upkeep, token: MintedToken, now: Moment, draw: float) -> Upke
     return Upkeep(token=token, due=due, ends=_ends(token, now), tried=True, stored=stored)
 
 
-def failed(before: Upkeep, message: str, now: Moment, draw: float, asked: float = 0.0) -> Upkeep:
-    """Take a failure: what is there stays in force."""
-    count = before.failure.count + 1 if before.failure is not None else 1
+def failed(
+    before: Upkeep, message: str, now: Moment, draw: float, *, asked: float = 0.0, began: Moment | None = None
+) -> Upkeep:
+    """Take a failure: what is there stays in force. A try that ``began`` before a sleep tells nothing."""
+    slept = began is not None and clock_moved(began, now)
+    count = before.failure.count + 1 if before.failure is not None and not slept else 1
     return structs.replace(before, failure=Failure(message, now, count, draw, asked), tried=True)
 
 
@@ -127,11 +132,12 @@ def pause(upkeep: Upkeep, now: Moment, draw: float) -> float:
 
 
 def clock_moved(before: Moment, after: Moment) -> bool:
-    """Say whether the wall clock was set, or the machine slept, between two moments.
+    """Say whether the wall clock was set, or the machine slept, between the two ends of a try.
 
     A token that was asked for meanwhile may have been given an end by the one time and be judged by the other.
     """
-    return abs((after.wall - before.wall) - (after.steady - before.steady)) > _CLOCK_MOVED
+    steady = after.steady - before.steady
+    return abs(after.wall - before.wall - steady) > _CLOCK_MOVED or steady > _LONGEST_TRY
 
 
 def shown(upkeep: Upkeep) -> KeeperState:

@@ -77,7 +77,7 @@ class Keeper:
         token = accept(given[1], now.wall, registry.life) if given is not None else Refused("503")
         if given is None or isinstance(token, Refused):
             self.record.calls.append(Call(true, self.in_force, None, forced, misled))
-            self.upkeep = failed(self.upkeep, "503", now, self.rand.random())
+            self.upkeep = failed(self.upkeep, "503", now, self.rand.random(), began=day.moment(true))
         else:
             self.record.calls.append(Call(true, self.in_force, given[0], forced, misled))
             self.upkeep = minted(self.upkeep, token, now, self.rand.random())
@@ -155,9 +155,18 @@ def test_the_same_token_to_a_later_end_is_a_new_one() -> None:
 
 @pytest.mark.parametrize(("asked", "rest"), [(0.0, 1.0), (20.0, 20.0), (3600.0, 300.0)])
 def test_a_registry_that_asks_for_patience_gets_it_up_to_the_longest_rest(asked: float, rest: float) -> None:
-    upkeep = failed(Upkeep(), "429", NOW, 0.0, asked)
+    upkeep = failed(Upkeep(), "429", NOW, 0.0, asked=asked)
     assert not wants(upkeep, at(rest - 0.1))
     assert wants(upkeep, at(rest + 0.1))
+
+
+@pytest.mark.parametrize("steady", [0.5, HOUR])
+def test_a_failure_in_which_the_machine_slept_is_not_one_more_in_the_row(steady: float) -> None:
+    upkeep = Upkeep()
+    for _ in range(12):
+        upkeep = failed(upkeep, "503", NOW, 0.0, began=NOW)
+    woken = at(HOUR, steady)
+    assert wants(failed(upkeep, "no connection", woken, 0.0, began=NOW), woken.after(1.1))
 
 
 @pytest.mark.parametrize(("wall", "steady"), [(-400, 10_000), (400, 10_000), (10_000, 400), (-10_000, 400)])
