@@ -6,6 +6,7 @@ It never carries a body's own words (a server may quote what it was sent) nor a 
 
 import ssl
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -101,8 +102,15 @@ def _asks_for_patience(status: int, headers: Mapping[str, str]) -> bool:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
+    """Return how many seconds are asked for; a date counts from the answer's own."""
     value = headers.get(_LATER, "60" if headers.get("x-ratelimit-remaining") == "0" else "")
-    return min(float(value), LONGEST_WAIT) if value.isascii() and value.isdigit() else 1.0
+    if value.isascii() and value.isdigit():
+        return min(float(value), LONGEST_WAIT)
+    try:
+        wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError):
+        return 1.0
+    return min(max(wait.total_seconds(), 1.0), LONGEST_WAIT)
 
 
 def unanswered(call: str, error: Exception) -> PortError:

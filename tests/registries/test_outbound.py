@@ -1,5 +1,6 @@
 """Calls to token endpoints: where they go, what they bring, and that nothing else goes out or comes in."""
 
+import asyncio
 import gzip
 import socket
 import ssl
@@ -138,6 +139,11 @@ async def test_each_answer_that_is_no_token_says_what_to_do(
         (403, {"retry-after": "60"}, 60.0),
         (429, {"Retry-After": "999999"}, 3600.0),
         (429, {"Retry-After": MARK}, 1.0),
+        (503, {"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT", "Date": "Fri, 31 Dec 1999 23:59:29 GMT"}, 30.0),
+        (503, {"Retry-After": "Fri, 31 Dec 1999 23:59:59 -0000", "Date": "Fri, 31 Dec 1999 23:59:29 GMT"}, 1.0),
+        (503, {"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT", "Date": "Sat, 01 Jan 2000 00:00:00 GMT"}, 1.0),
+        (503, {"Retry-After": "Sat, 01 Jan 2000 23:59:59 GMT", "Date": "Sat, 01 Jan 2000 00:00:00 GMT"}, 3600.0),
+        (503, {"Retry-After": "Sat, 99 Jan 2000 23:59:59 GMT", "Date": "Sat, 01 Jan 2000 00:00:00 GMT"}, 1.0),
     ],
 )
 async def test_patience_that_is_asked_for_is_passed_on(
@@ -338,3 +344,35 @@ async def test_name_servers_that_hang_hold_up_nobody_else(monkeypatch: pytest.Mo
             released.set()
     finally:
         released.set()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_cancelled_call_leaves_nothing_open(scheme: str) -> None:
+    """An open connection would fail the test by its ResourceWarning; with https it is cancelled in the handshake."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask, reaching("127.0.0.1"), f"{scheme}://127.0.0.1:{silent.getsockname()[1]}")
+            with anyio.fail_after(10):
+                await anyio.wait_readable(silent)
+            taken, _ = silent.accept()
+            with taken, anyio.fail_after(10):
+                taken.setblocking(False)
+                await anyio.wait_readable(taken)
+                group.cancel_scope.cancel()
+
+
+async def test_an_answer_that_drips_costs_its_time_limit_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbound_module, "WHOLE", 0.2)
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n{")
+        await reader.read()  # until the client leaves
+        writer.close()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    async with server:
+        error = await refused(reaching("127.0.0.1"), f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    assert isinstance(error, Transient)
+    assert error.reason is Reason.TIMEOUT
