@@ -13,6 +13,7 @@ import structlog
 
 from imps_multi.actors.composer import Rules
 from imps_multi.actors.service import Ports, Service
+from imps_multi.app.counted_store import CountedStore
 from imps_multi.app.hub_parts import hub_parts
 from imps_multi.app.members import Members, members
 from imps_multi.config.fleet import safety
@@ -79,7 +80,7 @@ class Assembly:
             hub_id=hub_id,
             previous_hubs=tuple(HubId(one) for one in configuration.hub.previous_ids),
             hub=OverlaidHub(parts.hub, changed) if changed else parts.hub,
-            store=parts.store,
+            store=CountedStore(parts.store, self.metrics.instruments.stored),
             provider=providers.provider_for,
             documented_life=providers.documented_life,
             members=Latest(self._fleet.members if fleet else ()),

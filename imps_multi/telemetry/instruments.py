@@ -49,6 +49,12 @@ class Instruments:
             ("provider", "result"),
             registry=registry,
         )
+        self._state_writes = Counter(
+            "imps_state_writes",
+            "Writes to the state store, which a restart goes on from; one that failed is tried again.",
+            ("result",),
+            registry=registry,
+        )
         self._restarts = Counter(
             "imps_actor_restarts",
             "Restarts of an actor after a failure that nobody foresaw.",
@@ -90,6 +96,8 @@ class Instruments:
         self._clusters: set[str] = set()
         self._children: dict[tuple[str, str, str], Counter] = {}
         self.know_provider("ecr")
+        for result in RESULTS:
+            self._state_writes.labels(result)
 
     @property
     def clusters(self) -> frozenset[str]:
@@ -146,8 +154,13 @@ class Instruments:
         self._quarantined.labels(kind, name).set(float(active))
 
     def refreshed(self, provider: str, *, ok: bool) -> None:
-        """Count a mint."""
+        """Count a mint; a provider's series begin together."""
+        self.know_provider(provider)
         self._refreshes.labels(provider, RESULTS[0 if ok else 1]).inc()
+
+    def stored(self, *, ok: bool) -> None:
+        """Count a write to the state store."""
+        self._state_writes.labels(RESULTS[0 if ok else 1]).inc()
 
     def restarted(self, actor: str) -> None:
         """Count a restart of an actor of that kind."""

@@ -32,6 +32,7 @@ NAMES = [
     "imps_credential_expiration_timestamp_seconds",
     "imps_credential_last_refresh_timestamp_seconds",
     "imps_credential_refresh_total",
+    "imps_state_writes_total",
     "imps_status_condition",
     "imps_actor_restarts_total",
     "imps_quarantined",

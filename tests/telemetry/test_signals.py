@@ -103,6 +103,13 @@ def test_durations_and_mints_reach_their_metrics() -> None:
     assert place.value("imps_target_uid_changes_total", target_cluster="prod-1") == 1
 
 
+def test_a_provider_s_first_mint_begins_all_of_its_series() -> None:
+    place = Place()
+    place.signals.refreshed("oauth2", ok=True)
+    assert place.value("imps_credential_refresh_total", provider="oauth2", result="ok") == 1
+    assert place.value("imps_credential_refresh_total", provider="oauth2", result="error") == 0
+
+
 @pytest.mark.parametrize(
     ("actor", "kind"),
     [("fleet", "fleet"), ("cluster prod-1", "cluster"), ("token:abc", "token"), ("hub_watcher", "hub_watcher")],
