@@ -285,17 +285,19 @@ async def gone(service: Service, stage: Stage) -> None:
 
 
 async def test_a_deleted_policy_s_targets_stay_fresh_while_they_linger_and_then_nothing_is_left(
-    stage: Stage, cluster: FakeCluster
+    stage: Stage,
 ) -> None:
+    allow(stage, "*")
+    cluster = stage.cluster("a", *spaces(4))
     stage.safety.set(OPEN)
     stage.provider.life = 600.0
     stage.hub.put(inline(PLAIN), inline(ELSEWHERE, name="other", secret="other"))
     async with stage.running() as service:
         await settled(service)
         stage.hub.remove("team")
-        await until(lambda: len(marked(cluster)) == 100, within=20.0)
+        await until(lambda: len(marked(cluster)) == 4, within=20.0)
         await anyio.sleep(1000.0)
-        assert len(cluster.passwords(HOST)) == 100
+        assert len(cluster.passwords(HOST)) == 4
         assert fresh(cluster, stage)
     async with stage.running() as service:
         await until(lambda: not cluster.passwords(HOST), within=2 * 3600.0)
