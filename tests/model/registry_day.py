@@ -145,10 +145,15 @@ class Record:
         """Return from when to when each failed call is an excuse: until the next try is due."""
         found, count = [], 0
         for call in self.calls:
-            count = 0 if call.given is not None else count + 1
+            count = self._in_a_row(call, count)
             if count:
                 found.append((call.at, call.at + LATENCY + self._longest_rest(call, count) + 0.1))
         return found
+
+    def _in_a_row(self, call: Call, before: int) -> int:
+        """Return which failure in a row a call is; one in which the machine fell asleep begins a new row."""
+        asleep = any(call.at < begin < call.at + LATENCY for begin, _, _ in self.day.suspends)
+        return 0 if call.given is not None else 1 if asleep else before + 1
 
     def _longest_rest(self, call: Call, count: int) -> float:
         left = math.inf
@@ -160,7 +165,7 @@ class Record:
         """Return where two calls were too near to one another, or two tries too far apart."""
         found, count = [], 0
         for call, after in pairwise(self.calls):
-            count = 0 if call.given is not None else count + 1
+            count = self._in_a_row(call, count)
             gap = after.at - call.at - LATENCY
             troubled = self.day.next_trouble(call.at - 2 * LOOK) <= after.at
             if after.forced or troubled:
