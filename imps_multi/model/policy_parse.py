@@ -55,6 +55,10 @@ TARGET_FIELDS: Final = ("clusters", "namespaces", "namespacesWithPods", "secret"
 GENERATION_BYTES: Final = 6
 """So many bytes of digest make a generation that every JSON reader keeps exact."""
 
+_SOURCE_FIELDS: Final = ("name", "namespace", ECR)
+_NO_SOURCE: Final = (
+    "is no source: write {name: …, namespace: …} of a Secret, whatever its kind, or {ecr: {region: …, accountID: …}}"
+)
 _SOURCE_NAMESPACE: Final = ": the namespace of the source Secret in the hub"
 _CLUSTERS_NEEDED: Final = (
     'is required here, as the configuration has no defaultClusters: write clusters: {names: ["*"]} for every cluster '
@@ -202,7 +206,11 @@ def _source(fields: Fields, value: object, path: str) -> SourceRef | None:
     content = fields.mapping(value, path)
     if content.get(ECR) is not None:
         return _inline(fields, content, path)
-    _stray_fields(fields, content, path, ("name", "namespace", ECR))
+    _stray_fields(fields, content, path, _SOURCE_FIELDS)
+    if content and not any(near_field(name, _SOURCE_FIELDS) for name in content if name != ECR):
+        for name in content:
+            fields.problem(join(path, name), _NO_SOURCE)
+        return None
     name = _required_name(fields, content.get("name"), f"{path}.name", problem_of=source_name_problem)
     namespace = _required_name(
         fields, content.get("namespace"), f"{path}.namespace", problem_of=dns_label_problem, meaning=_SOURCE_NAMESPACE

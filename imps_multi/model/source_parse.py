@@ -8,7 +8,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, Final
 
-from imps_multi.model.fields import Fields, join, kind_of
+from imps_multi.model.fields import Fields, did_you_mean, join, kind_of
 from imps_multi.model.hub import HubObject, SourceSecret, UnusableSource
 from imps_multi.model.names import NamespaceName
 from imps_multi.model.policy import SourceRef, SpecProblem
@@ -16,6 +16,7 @@ from imps_multi.model.policy import SourceRef, SpecProblem
 DEFAULT_TYPE: Final = "Opaque"
 MAX_SIZE: Final = 1024 * 1024
 """An API server refuses a Secret with more data than that."""
+_FIELDS: Final = frozenset({"apiVersion", "kind", "metadata", "type", "data", "stringData", "immutable"})
 _KEY: Final = re.compile(r"[-._a-zA-Z0-9]+")
 _BLANKS: Final = str.maketrans("", "", " \t\r\n")
 
@@ -38,6 +39,9 @@ def source_problems(obj: HubObject) -> tuple[SpecProblem, ...]:
 
 def _read(fields: Fields, obj: HubObject) -> SourceSecret:
     content = obj.content
+    for name in content.keys() - _FIELDS:
+        if hint := did_you_mean(name, _FIELDS):
+            fields.problem(name, f"unknown field{hint}")
     metadata = fields.mapping(content.get("metadata"), "metadata")
     annotations = fields.text_map(metadata.get("annotations"), "metadata.annotations")
     data = _data(fields, content.get("data")) | _string_data(fields, content.get("stringData"))

@@ -185,6 +185,18 @@ def _with(value: object, *path: str | int) -> Callable[[Manifest], None]:
             "spec.registry.credentials[0].namespace",
             "is required",
         ),
+        (
+            _with([{"gcp": {"location": "europe"}}], "spec", "registry", "credentials"),
+            "spec.registry.credentials[0].gcp",
+            "is no source: write {name: …, namespace: …} of a Secret",
+        ),
+        (_with([{"ecr": None}], "spec", "registry", "credentials"), "spec.registry.credentials[0].ecr", "is no source"),
+        (
+            _with([{"ECR": {}}], "spec", "registry", "credentials"),
+            "spec.registry.credentials[0].ECR",
+            "(did you mean ecr?)",
+        ),
+        (_with([{}], "spec", "registry", "credentials"), "spec.registry.credentials[0].name", "is required"),
         (_with("yes", "spec", "suspend"), "spec.suspend", "must be true or false, is a text"),
         (_with("retain", "spec", "deletionPolicy"), "spec.deletionPolicy", "(did you mean Retain?)"),
         (_with("adopt", "spec", "conflictPolicy"), "spec.conflictPolicy", "(did you mean Adopt?)"),

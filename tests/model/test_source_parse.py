@@ -56,6 +56,8 @@ def test_annotations_are_kept() -> None:
             "stringData.accountID: must be a text, is a number; put it in quotes",
         ),
         ({"stringData": {"a": {"s3cret": 1}}}, "stringData.a: must be a text, is a mapping"),
+        ({"stringdata": {"a": "s3cret"}}, "stringdata: unknown field (did you mean stringData?)"),
+        ({"Data": {"a": "s3cret"}}, "Data: unknown field (did you mean data?)"),
         ({"stringData": ["s3cret"]}, "stringData: must be a mapping, is a list"),
         ({"stringData": {"a b": "s3cret"}}, "has a key that is not valid"),
         ({"stringData": {1: "s3cret"}}, "the key is a number"),
