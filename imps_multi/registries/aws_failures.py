@@ -5,6 +5,7 @@ answer's own words: for a bad signature these quote the signed headers, and an e
 anything. Imported only together with botocore.
 """
 
+import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -91,6 +92,8 @@ def translated(error: Exception, call: str) -> PortError:
         return _answered(error, call)
     if isinstance(inner := error.__dict__.get("kwargs", {}).get("error"), RedirectedError):
         return Invalid(f"{call}: redirected (HTTP {inner}): redirects are not followed; name the URL that it leads to")
+    if isinstance(inner, (*_NO_FILE, ssl.SSLError)):
+        error = inner
     for kinds, make, words in _UNANSWERED:
         if isinstance(error, kinds):
             return make(f"{call}: {words} ({type(error).__name__})")
@@ -127,10 +130,12 @@ def _tls(message: str) -> PortError:
     return Transient(message, reason=Reason.TLS)
 
 
+_NO_FILE: Final = (FileNotFoundError, IsADirectoryError, PermissionError)
+"""How a file that the environment or a profile names cannot be read; no connection fails so by itself."""
 _UNANSWERED: Final[tuple[tuple[tuple[type[Exception], ...], Callable[[str], PortError], str], ...]] = (
     ((OversizedAnswerError,), Invalid, f"the answer is larger than {MAX_ANSWER_BYTES >> 10} KiB"),
     ((aws.ReadTimeoutError, aws.ConnectTimeoutError, TimeoutError), _timeout, "timed out"),
-    ((aws.SSLError, aiohttp.ClientSSLError), _tls, "TLS failed"),
+    ((aws.SSLError, aiohttp.ClientSSLError, ssl.SSLError), _tls, "TLS failed"),
     (
         (aws.NoCredentialsError, aws.PartialCredentialsError, aws.ProfileNotFound),
         Unauthorized,
@@ -142,6 +147,12 @@ _UNANSWERED: Final[tuple[tuple[tuple[type[Exception], ...], Callable[[str], Port
         "the process's own AWS credentials could not be fetched",
     ),
     ((aws.UnauthorizedSSOTokenError, aws.SSOError), Unauthorized, "the process's own AWS login has ended"),
+    ((aws.ConfigNotFound, aws.ConfigParseError), Invalid, "the process's own AWS files cannot be read"),
+    (
+        _NO_FILE,
+        Transient,
+        "a file that the process's own AWS settings name cannot be read: a token's, or AWS_CA_BUNDLE",
+    ),
     ((aws.HTTPClientError, aws.ConnectionError, aiohttp.ClientError, OSError), Transient, "no connection"),
 )
 """What never got an answer; the first kind that fits counts."""

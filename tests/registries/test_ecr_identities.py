@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from imps_multi.model.credential import MintedToken, MintSource
-from imps_multi.ports import Forbidden, Unauthorized
+from imps_multi.ports import Forbidden, Invalid, Unauthorized
 from imps_multi.registries.aws_clients import MOST_CLIENTS
 from imps_multi.registries.catalogue import interpreter
 from imps_multi.registries.ecr import EcrProvider
@@ -18,7 +18,7 @@ from imps_multi.sandbox.ecr import SandboxEcr
 from imps_multi.sandbox.identities import Trust
 from imps_multi.sandbox.sigv4 import Credential
 
-from .secrets import ecr, listed
+from .secrets import MARK, ecr, listed
 
 FIRST, SECOND, LAST = (f"arn:aws:iam::{n * 12}:role/r{n}" for n in "123")
 
@@ -196,6 +196,15 @@ async def test_a_profile_that_is_not_there_is_said_and_no_other_identity_asks(
     with pytest.raises(Unauthorized, match=r"\(a profile\) in eu-west-1: .*ProfileNotFound"):
         await mint(provider, sandbox, profile="nowhere")
     assert not sandbox.calls
+
+
+async def test_profiles_that_cannot_be_read_are_said(
+    sandbox: SandboxEcr, provider: EcrProvider, profiles: Path
+) -> None:
+    await anyio.Path(profiles).write_text(f"[default\n{MARK} = x\n")
+    with pytest.raises(Invalid, match="own AWS files cannot be read") as caught:
+        await mint(provider, sandbox, profile="nowhere")
+    assert MARK not in str(caught.value)
 
 
 @pytest.mark.usefixtures("profiles")

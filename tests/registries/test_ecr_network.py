@@ -105,6 +105,20 @@ async def test_a_changed_bundle_is_read_at_the_next_mint(
     assert aws.count("ecr") == 2
 
 
+async def test_a_bundle_that_cannot_be_read_is_no_fault_of_the_network(
+    aws: FakeAws, authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust(monkeypatch, authority.with_name("nowhere.pem"))
+    with pytest.raises(Transient, match=r"AWS_CA_BUNDLE \(FileNotFoundError\)"):
+        await mint()
+    (empty := authority.with_name("empty.pem")).touch()
+    trust(monkeypatch, empty)
+    with pytest.raises(Transient) as caught:
+        await mint()
+    assert caught.value.reason is Reason.TLS
+    assert not aws.asked
+
+
 async def test_a_proxy_gets_its_login_and_carries_every_call(
     aws: FakeAws, authority: Path, proxy: TunnelProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from imps_multi.model.credential import MintedToken, MintSource
-from imps_multi.ports import Unauthorized
+from imps_multi.ports import Transient, Unauthorized
 from imps_multi.registries.catalogue import interpreter
 from imps_multi.registries.ecr import EcrProvider
 from imps_multi.registries.rules import AmbientRule
@@ -66,6 +66,16 @@ async def test_a_web_identity_asks_at_the_process_s_own_endpoint(aws: SandboxEcr
     assert aws.is_valid(token.password)
     assert [each.account for each in aws.issued] == ["210987654321"]
     assert dict(aws.calls) == {"AssumeRoleWithWebIdentity": 1, "AssumeRole": 1, "GetAuthorizationToken": 1}
+
+
+async def test_a_web_identity_token_that_is_not_there_is_said(
+    aws: SandboxEcr, web_identity: None, tmp_path: Path
+) -> None:
+    assert web_identity is None
+    (tmp_path / "token").unlink()
+    with pytest.raises(Transient, match=r"own AWS identity in eu-west-1: a file .* cannot be read: a token's"):
+        await mint(roleArn=ROLE)
+    assert not aws.calls
 
 
 async def test_the_web_identity_s_token_is_read_anew_when_its_session_ends(
