@@ -58,7 +58,7 @@ def test_minted_tokens_arrive_and_abuse_says_why_without_a_word_of_an_answer(
     site.reach([real_cluster])
     site.configure(sources={"endpoints": ["127.0.0.1", "*.vpc.example", "169.254.*"]})
     abused = {
-        "quoting": "OAuth2 client credentials: (HTTP 400)",
+        "quoting": "OAuth2 client credentials: refused (HTTP 400)",
         "away": "redirects are not followed",
         "metadata": "names a link-local, metadata or reserved address",
         "elsewhere": "list its host in sources.endpoints",
