@@ -8,9 +8,12 @@ ECR provider.
 """
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import Awaitable, Callable, Hashable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Final
 
 from imps_multi.model.discreet import Discreet
@@ -71,14 +74,17 @@ class _OwnLoop(asyncio.SelectorEventLoop):
         self._started: list[asyncio.SubprocessTransport] = []
 
     async def subprocess_exec(self, *given: Any, **more: Any) -> Any:
-        """Start a command, and remember it."""
-        transport, protocol = await super().subprocess_exec(*given, **more)
+        """Start a command in a group of its own, with all that it starts, and remember it."""
+        transport, protocol = await super().subprocess_exec(*given, **{**more, "start_new_session": True})
         self._started.append(transport)
         return transport, protocol
 
     async def end_commands(self) -> None:
-        """Kill what still runs, close its pipes, and see it end."""
+        """Kill what still runs with what it started, close its pipes, and see it end."""
         for transport in self._started:
+            if transport.get_returncode() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(transport.get_pid(), signal.SIGKILL)
             transport.close()
         while any(transport.get_returncode() is None for transport in self._started):  # noqa: ASYNC110  # no public event says it
             await asyncio.sleep(_LOOK_SECONDS)

@@ -5,10 +5,12 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
 import anyio.to_thread
+import psutil
 import pytest
 
 from imps_multi.model.credential import MintedToken, MintSource
@@ -121,17 +123,35 @@ async def test_what_a_lookup_raises_is_raised_to_all() -> None:
             await borrowing.keys("one", fail)
 
 
-async def test_a_profile_s_command_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_profile_s_command_that_hangs_is_killed_with_what_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     note = tmp_path / "pid"
     script = tmp_path / "hang.py"
-    script.write_text(f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(600)")
+    script.write_text(
+        "import os, subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        f"open({str(note)!r}, 'w').write(f'{{os.getpid()}} {{child.pid}}')\n"
+        "time.sleep(600)"
+    )
     (tmp_path / "config").write_text(f"[profile slow]\ncredential_process={sys.executable} {script}\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     provider = EcrProvider(lambda: 0.0, listed, lookup_seconds=1.0)
     with pytest.raises(Transient, match="timed out"):
         await mint(provider, profile="slow")
+    command, child = map(int, (await anyio.Path(note).read_text()).split())
     with pytest.raises(ProcessLookupError):
-        os.kill(int(await anyio.Path(note).read_text()), 0)
+        os.kill(command, 0)
+    with anyio.fail_after(10):
+        while runs(child):  # noqa: ASYNC110  # nobody tells of a process that is not our child
+            await anyio.sleep(0.01)
+
+
+def runs(pid: int) -> bool:
+    """Say whether a process is there that its new parent has not yet to bury."""
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 @pytest.fixture
