@@ -156,6 +156,8 @@ def _credentials(status: ServiceStatus, *, now: float, wide: bool) -> Part:
 def _credential(view: CredentialView, *, now: float, wide: bool) -> tuple[str, ...]:
     expires = _when(view.expires_at, now=now, wide=wide) or ("never" if view.state == "stored" else "")
     refresh = _when(view.next_refresh, now=now, wide=wide)
+    if view.reason and (parse_instant(view.next_refresh) or now) < now and not wide:
+        refresh = "retrying"  # it was due; when it is tried again is a matter of seconds or minutes
     extra = (view.provider, ", ".join(view.registries)) if wide else ()
     reason = f"{view.reason}: {view.message}" if view.reason else view.message
     return source_title(view.namespace, view.name), view.state, expires, refresh, *extra, reason

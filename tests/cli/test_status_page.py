@@ -112,6 +112,14 @@ def test_a_source_that_fails_comes_first_then_what_expires_first() -> None:
     ]
 
 
+def test_a_refresh_that_was_due_and_failed_is_being_tried_again() -> None:
+    failing = CredentialView(
+        "ns", "ecr", "ecr", "minted", expires_at=at(600), next_refresh=at(-14), reason="SourceError", message="503"
+    )
+    rows = shown(ServiceStatus("1", HUB, credentials=[failing]))["SOURCESTATE"].rows
+    assert list(rows) == [("ns/ecr", "minted", "in 10m", "retrying", "SourceError: 503")]
+
+
 def test_what_is_wrong_with_hub_and_configuration_is_the_first_table() -> None:
     hub = HubView(id="mgmt", synced=False, whole=False, problems=[ProblemView("a.yaml", 3, 0, "not YAML")])
     status = ServiceStatus("1", hub, ConfigurationView(last_reload_successful=False, error="c.yaml: bad"))
