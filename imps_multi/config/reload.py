@@ -11,8 +11,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from imps_multi.file_changes import FileChanges
-
-Stamp = tuple[int, int, int] | None
+from imps_multi.file_signature import Signature, signature
 
 
 class FollowedFiles:
@@ -21,7 +20,7 @@ class FollowedFiles:
     def __init__(self, changes: FileChanges | None = None) -> None:
         self._changes = changes or FileChanges()
         self._seen: dict[Path, bytes | None] = {}
-        self._stamps: dict[Path, Stamp] = {}
+        self._stamps: dict[Path, Signature | None] = {}
 
     async def follow(self, files: Iterable[Path]) -> bool:
         """Follow exactly these files; say whether any was not followed before.
@@ -64,12 +63,11 @@ class FollowedFiles:
         return {path: _digest(path) for path in files}
 
 
-def _stamp(path: Path) -> Stamp:
+def _stamp(path: Path) -> Signature | None:
     try:
-        status = path.stat()
+        return signature(path.stat())
     except OSError:
         return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _digest(path: Path) -> bytes | None:

@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from imps_multi.file_signature import signature
 from imps_multi.hubs.manifests import ManifestFile, read_manifests
 from imps_multi.model.hub import HubProblem, Place
 
@@ -64,13 +65,9 @@ def stable_content(path: Path) -> bytes:
             raise OSError(f"it has more than {MAX_FILE_SIZE} bytes; split it")
         content = file.read(MAX_FILE_SIZE + 1)
         after = path.stat()
-    if _signature(before) != _signature(after) or len(content) != before.st_size:
+    if signature(before) != signature(after) or len(content) != before.st_size:
         raise OSError("it changed while it was read")
     return content
-
-
-def _signature(status: os.stat_result) -> tuple[int, int, int, int]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def why(error: OSError) -> str:

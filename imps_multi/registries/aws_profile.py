@@ -11,6 +11,8 @@ from typing import Any
 
 from aiobotocore.session import get_session
 
+from imps_multi.file_signature import signature
+
 
 class Profiles:
     """Resolvers by profile and region, with the state of the files that each was made of."""
@@ -47,7 +49,6 @@ class Profiles:
 def _state(path: str) -> object:
     """Say which file is there, and in which state."""
     try:
-        found = Path(path).expanduser().stat()
+        return signature(Path(path).expanduser().stat())
     except OSError:
         return None
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size

@@ -18,6 +18,7 @@ from aiobotocore.httpsession import AIOHTTPSession
 from botocore.httpsession import get_cert_path
 from msgspec import Struct
 
+from imps_multi.file_signature import signature
 from imps_multi.registries.aws_failures import MAX_ANSWER_BYTES, OversizedAnswerError, RedirectedError
 
 
@@ -93,5 +94,4 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
 
 def _version(path: str) -> object:
     """Say which file is there now, and in which state."""
-    found = Path(path).stat()
-    return path, found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+    return path, signature(Path(path).stat())

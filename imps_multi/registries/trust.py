@@ -11,6 +11,8 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
+from imps_multi.file_signature import signature
+
 _STRICT: Final = 0x20
 """X509_V_FLAG_X509_STRICT, on by default from Python 3.13: it refuses what many private CAs sign."""
 
@@ -45,9 +47,4 @@ def _context() -> ssl.SSLContext:
 def _version() -> object:
     """Say which files are there now, and in which state."""
     paths = ssl.get_default_verify_paths()
-    return tuple(_state(path) for path in (paths.cafile, paths.capath) if path)
-
-
-def _state(path: str) -> object:
-    found = Path(path).stat()
-    return path, found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+    return tuple((path, signature(Path(path).stat())) for path in (paths.cafile, paths.capath) if path)
