@@ -7,8 +7,7 @@ checked once, and a signature costs 1 ms. Imported with azure-identity, and used
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections import OrderedDict
-from hashlib import sha256
+from functools import lru_cache
 from typing import Final
 
 import jwt
@@ -18,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from msgspec import Struct
 
 _LIFE: Final = 600
-_MOST: Final = 64
-"""How many keys are kept; the one that was not used for longest goes first."""
+_KEPT: Final = 64
+"""How many keys are kept at most."""
 
 
 class _Signer(Struct, frozen=True):
@@ -37,7 +36,7 @@ class Certificates:
     """Signs, and remembers the keys it has checked."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[bytes, _Signer] = OrderedDict()
+        self._signer = lru_cache(_KEPT)(_checked)
 
     def assertion(self, pem: str, client: str, audience: str) -> str:
         """Return an assertion for a token endpoint, of ten minutes, as Microsoft describes it (PS256, x5t#S256).
@@ -51,14 +50,6 @@ class Certificates:
         return jwt.encode(
             {**claims, "exp": now + _LIFE}, signer.key, algorithm="PS256", headers={"x5t#S256": signer.thumbprint}
         )
-
-    def _signer(self, pem: bytes) -> _Signer:
-        digest = sha256(pem).digest()
-        signer = self._known.pop(digest, None) or _checked(pem)
-        self._known[digest] = signer
-        if len(self._known) > _MOST:
-            self._known.popitem(last=False)
-        return signer
 
 
 def _checked(pem: bytes) -> _Signer:
