@@ -218,8 +218,14 @@ def _named(hub: HubSnapshot) -> set[SourceRef]:
 
 def _specs(hub: HubSnapshot) -> Iterator[Policy]:
     """Return the last valid spec of every policy, deleted ones included."""
-    yield from (record.in_force for record in hub.policies.values() if record.in_force is not None)
+    yield from (policy for _, policy in _in_force(hub))
     yield from hub.former.values()
+
+
+def _in_force(hub: HubSnapshot) -> Iterator[tuple[PolicyName, Policy]]:
+    for name, record in hub.policies.items():
+        if record.in_force is not None:
+            yield name, record.in_force
 
 
 def identity_keys(policy: Policy, hub: HubSnapshot, interpret: Interpreter) -> list[str]:
@@ -231,7 +237,7 @@ def identity_keys(policy: Policy, hub: HubSnapshot, interpret: Interpreter) -> l
 
 async def handle_syncs(inputs: Inputs, keepers: Keepers, memory: Memory) -> None:
     """Force a fresh mint for every policy whose sync annotation is new, once; one for all that ask at the same time."""
-    asking = {name: policy for name, policy in _in_force(inputs) if _is_new(policy, memory.histories.get(name))}
+    asking = {name: policy for name, policy in _in_force(inputs.hub) if _is_new(policy, memory.histories.get(name))}
     wanted = {name: policy for name, policy in asking.items() if policy.sync_request}
     for name, policy in wanted.items():
         log.info("Sync was asked for", policy=name, request=policy.sync_request)
@@ -239,12 +245,6 @@ async def handle_syncs(inputs: Inputs, keepers: Keepers, memory: Memory) -> None
     keepers.force(sorted(keys))
     for name, policy in asking.items():
         await memory.note(name, structs.replace(memory.histories[name], handled_sync=policy.sync_request))
-
-
-def _in_force(inputs: Inputs) -> Iterator[tuple[PolicyName, Policy]]:
-    for name, record in inputs.hub.policies.items():
-        if record.in_force is not None:
-            yield name, record.in_force
 
 
 def _is_new(policy: Policy, history: History | None) -> bool:
