@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -20,6 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from imps_multi.model.instant import format_instant
+
+from .loopback import QuietHandler, serving
 
 PASSWORD = "ya29.MINTED-TOKEN"
 KEY_ID = "0123456789abcdef"
@@ -152,19 +153,12 @@ def api_failure(status: int, code: str) -> Answer:
     return Answer(status, json.dumps({"error": {"code": status, "message": "MARKEDVALUE", "status": code}}).encode())
 
 
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 64
-
-    def handle_error(self, *_: object) -> None:
-        """Keep quiet: a client may leave in the middle of an answer, or of a handshake."""
-
-
 @contextmanager
 def fake_google(now: float, tls: ssl.SSLContext | None = None) -> Iterator[FakeGoogle]:
     """Serve on a loopback port while the context lasts."""
     fake = FakeGoogle(now)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._do(b"")
 
@@ -184,21 +178,8 @@ def fake_google(now: float, tls: ssl.SSLContext | None = None) -> Iterator[FakeG
             self.end_headers()
             self.wfile.write(answer.body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
-            """Keep quiet."""
-
-    server = _Server(("127.0.0.1", 0), Handler)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    fake.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(Handler, tls) as fake.url:
         yield fake
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _answer(fake: FakeGoogle, asked: Asked) -> Answer:

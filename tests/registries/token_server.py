@@ -5,9 +5,10 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs
+
+from .loopback import QuietHandler, serving
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def token_server(tls: ssl.SSLContext | None = None) -> Iterator[TokenServer]:
     """Serve while the context lasts."""
     server = TokenServer()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self._serve()
 
@@ -66,29 +67,8 @@ def token_server(tls: ssl.SSLContext | None = None) -> Iterator[TokenServer]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             server.heard.append(heard := Heard(self.command, self.path, headers, body))
             answer = server.answer(heard)
-            self.send_response(answer.status)
-            for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(answer.body)
+            self.answer(answer.status, answer.body, **answer.headers)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class names it so
-            """Keep quiet."""
-
-    class Quiet(ThreadingHTTPServer):
-        def handle_error(self, *_: object) -> None:
-            """Keep quiet: a client may leave in the middle of an answer, or of a handshake."""
-
-    http = Quiet(("127.0.0.1", 0), Handler)
-    if tls is not None:
-        http.socket = tls.wrap_socket(http.socket, server_side=True)
-    thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    server.port = http.server_address[1]
-    server.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.port}"
-    try:
+    with serving(Handler, tls) as server.url:
+        server.port = int(server.url.rpartition(":")[2])
         yield server
-    finally:
-        http.shutdown()
-        thread.join()
-        http.server_close()
