@@ -36,12 +36,6 @@ each_aim = pytest.mark.parametrize("aim", AIMS, ids=str)
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """Aiohttp runs on asyncio."""
-    return "asyncio"
-
-
-@pytest.fixture
 def server() -> Iterator[TokenServer]:
     with token_server() as made:
         yield made

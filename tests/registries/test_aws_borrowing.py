@@ -29,12 +29,6 @@ THREADS = 40
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Aiobotocore runs on asyncio."""
-    return "asyncio"
-
-
 def lookups() -> int:
     return sum(thread.name == "AWS keys" for thread in threading.enumerate())
 

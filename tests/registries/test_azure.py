@@ -38,12 +38,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """Aiohttp runs on asyncio."""
-    return "asyncio"
-
-
-@pytest.fixture
 def azure() -> Iterator[FakeAzure]:
     with fake_azure() as fake:
         yield fake

@@ -19,12 +19,6 @@ ACCOUNT = "system:serviceaccount:imps-multi:imps-multi"
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Aiohttp runs on asyncio."""
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def _nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no identity of this machine's own."""

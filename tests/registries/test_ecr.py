@@ -35,12 +35,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """Aiobotocore runs on asyncio."""
-    return "asyncio"
-
-
-@pytest.fixture
 def aws() -> Iterator[FakeAws]:
     with fake_aws(AKIDEXAMPLE=MARK, AKIDAMBIENT="ambient-secret") as fake:
         yield fake

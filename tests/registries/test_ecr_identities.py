@@ -26,12 +26,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """Aiobotocore runs on asyncio."""
-    return "asyncio"
-
-
-@pytest.fixture
 async def sandbox(anyio_backend: str) -> AsyncIterator[SandboxEcr]:
     assert anyio_backend == "asyncio"
     async with SandboxEcr() as endpoint:

@@ -24,12 +24,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """Aiobotocore runs on asyncio."""
-    return "asyncio"
-
-
-@pytest.fixture
 async def aws(anyio_backend: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SandboxEcr]:
     assert anyio_backend == "asyncio"
     async with SandboxEcr() as endpoint:

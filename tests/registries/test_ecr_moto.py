@@ -19,12 +19,6 @@ NOW = 1_900_000_000.0
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Aiobotocore runs on asyncio."""
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)

@@ -23,12 +23,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """Aiobotocore runs on asyncio."""
-    return "asyncio"
-
-
-@pytest.fixture
 def authority(tmp_path: Path) -> Path:
     """An authority that nobody trusts by default: its certificate."""
     made = Authority("private")

@@ -21,12 +21,6 @@ POLICIES, SOURCES, IDENTITIES = 50, 40, 3
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Aiobotocore runs on asyncio."""
-    return "asyncio"
-
-
 class RealClock(WallClock):
     """The time by which the endpoint reckons."""
 

@@ -23,12 +23,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """Aiobotocore runs on asyncio."""
-    return "asyncio"
-
-
-@pytest.fixture
 async def aws(anyio_backend: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SandboxEcr]:
     """AWS as the process's own settings name it."""
     assert anyio_backend == "asyncio"

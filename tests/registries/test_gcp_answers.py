@@ -36,12 +36,6 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    """Aiohttp runs on asyncio."""
-    return "asyncio"
-
-
-@pytest.fixture
 def google() -> Iterator[FakeGoogle]:
     with fake_google(NOW) as fake:
         yield fake

@@ -31,12 +31,6 @@ NO_KEY = f"-----BEGIN RSA PRIVATE KEY-----\nMAoA{MARK}A\n-----END RSA PRIVATE KE
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Aiohttp runs on asyncio."""
-    return "asyncio"
-
-
 @pytest.fixture(scope="module")
 def keyed() -> FakeGithub:
     """Make one key for all tests: it takes a moment."""

@@ -26,12 +26,6 @@ KEYS = {"clientID": CLIENT, "clientSecret": SECRET, "registries": "registry.exam
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    """Aiohttp runs on asyncio."""
-    return "asyncio"
-
-
 def interpret(**data: str) -> Interpretation:
     given = {"tokenURL": "https://sts.corp/token", **KEYS, **data}
     secret = source("imps-multi.io/oauth2", {key: value for key, value in given.items() if value != "-"})
