@@ -81,7 +81,8 @@ def build(
     every other registry out.
     """
     live, dead = _by_life(sources, unexpired_at)
-    given = live + _limited(dead, there)
+    fresh = {filing_key(entry.registry) for entries, _ in live for entry in entries}
+    given = live + _limited(dead, frozenset(key for key in there if filing_key(key) not in fresh))
     before = given_before(resolved) if keep else {}
     given += [((past.entry,), past.expires_at) for key in sorted(keep) if (past := before.get(key)) is not None]
     if only is not None:

@@ -344,6 +344,13 @@ def test_an_expired_entry_is_not_put_into_a_new_target_and_not_added_later() -> 
     assert auths(settled(bench)) == {SECOND}
 
 
+def test_an_expired_login_that_another_source_gives_too_does_not_date_a_target() -> None:
+    """The plan after the write would date it, and the next one again."""
+    bench = Bench(resolved(None, source(HUB_REGISTRY, expires_in=-1.0), source(HUB_REGISTRY, name="two")))
+    settled(bench)
+    assert bench.lines()["p"].expires_at is None
+
+
 def test_an_expired_entry_stays_in_a_target_that_has_it() -> None:
     there = written(resolved(None, source(HUB_REGISTRY, expires_in=HOUR), source(SECOND, name="two")))
     later = resolved(None, source(HUB_REGISTRY, expires_in=HOUR), source(SECOND, name="two", password="new"))
