@@ -172,7 +172,9 @@ def test_a_denied_write_shows_and_clears_itself(world: Stage) -> None:
     reason = shown(world.hub, SECOND)["status"]["reason"]
     assert "is forbidden" in reason
     assert "imps-multi rbac --role target --secret-name pull-second" in reason
-    assert shown(world.hub, SECOND)["status"]["targets"]["summary"] == "5/10"
+    until(  # the refusal may be told before the other cluster is served
+        lambda: shown(world.hub, SECOND)["status"]["targets"]["summary"] == "5/10", "the other cluster is served"
+    )
     assert world.condition("Ready") == FINE
     until(lambda: "SecretReconciliationError" in world.reasons(SECOND), "it is told")
     world.grant(PULL, "pull-second")
