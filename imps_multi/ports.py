@@ -14,7 +14,7 @@ from imps_multi.model.credential import Interpretation, MintedToken, MintIdentit
 from imps_multi.model.fleet import ClusterSettings
 from imps_multi.model.hub import HubReading, SourceSecret
 from imps_multi.model.names import ClusterName, NamespaceName, PolicyName, SecretName, Uid
-from imps_multi.model.observed import WatchEvent
+from imps_multi.model.observed import SeenSecret, WatchEvent
 from imps_multi.model.pods import PodsAsked
 from imps_multi.model.policy import SourceRef
 from imps_multi.model.status import PolicyStatus
@@ -152,12 +152,21 @@ class ClusterClient(Protocol):
     async def watch(self, watched: Watched, resume: Resume | None, emit: Callable[[WatchEvent], None]) -> Resume | None:
         """Run one stream: a whole list first (one ``…Replaced`` event) unless resumed, then every change as it comes.
 
+        Of a Secret, a change may be told as metadata alone (``SecretMoved``).
+
         Returns where to resume when the server closed the stream properly; None asks for a fresh list at once (a stream
         that fell silent or went back in time). ``emit`` is called synchronously, in order, never after return.
 
         Raises:
             Gone: the resume point is too old.
             Forbidden: this may not be watched.
+        """
+
+    async def read_secret(self, namespace: NamespaceName, name: SecretName) -> SeenSecret:
+        """GET a whole Secret, digested.
+
+        Raises:
+            NotFound: it is not there.
         """
 
     async def create_secret(self, namespace: NamespaceName, body: bytes) -> Written:

@@ -15,7 +15,7 @@ from imps_multi.actors.contact import Lost
 from imps_multi.actors.station import Station
 from imps_multi.model.book import Due
 from imps_multi.model.failures import Failure
-from imps_multi.model.names import NamespaceName
+from imps_multi.model.names import NamespaceName, SecretName
 from imps_multi.model.target_plan import Create, Delete, TargetPlan, Update
 from imps_multi.model.writing import patch_body
 from imps_multi.ports import (
@@ -74,6 +74,9 @@ async def keep_working(here: Station, lost: Lost, least: Lane = Lane.ROUTINE) ->
 async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> bool:
     """Make every write that a namespace needs now; tell whether there was any. Leave for the first is there."""
     now = here.setting.clock()
+    if unread := here.book.unread(namespace):
+        await _read_all(here, namespace, unread, lost)
+        return True
     plans = here.book.writes(namespace, now=now)
     if not plans or here.writes_nothing:
         here.queue.forget(namespace)
@@ -114,9 +117,42 @@ async def carry_out(here: Station, plan: TargetPlan, lost: Lost) -> bool:
         return _failed(here, plan, failure, lost)
     finally:
         here.end_write()
+        _end(here, plan)
     here.answered(current_time() - started)
     here.enqueue(dues)
     return True
+
+
+def _end(here: Station, plan: TargetPlan) -> None:
+    """Have read what somebody else did to the target meanwhile."""
+    here.book.sent(plan)
+    if here.book.unread(plan.namespace):
+        here.enqueue(here.book.look(plan.namespace, now=here.setting.clock()))
+
+
+async def _read_all(here: Station, namespace: NamespaceName, names: list[SecretName], lost: Lost) -> None:
+    """Read what moved on in a namespace, one by one; what follows from it is for the next turn. Leave for one is there.
+
+    This is no write: it is done where nothing may be written too.
+    """
+    for number, name in enumerate(names):
+        if number:
+            await here.limiter.take()
+        if here.setting.closing.is_set:
+            await anyio.sleep_forever()  # as before a write
+        started = current_time()
+        try:
+            secret = await here.client.read_secret(namespace, name)
+        except NotFound:
+            secret = None
+        except PortError as failure:
+            _take_in(here, failure, lost)
+            here.book.unreadable(namespace, name, _explained(name, failure))
+            here.queue.retry(namespace)
+            return
+        here.answered(current_time() - started)
+        here.enqueue(here.book.read(namespace, name, secret, now=here.setting.clock()))
+    here.queue.forget(namespace)
 
 
 def _again(here: Station, plan: TargetPlan) -> TargetPlan | None:
@@ -172,13 +208,6 @@ def _failed(here: Station, plan: TargetPlan, failure: PortError, lost: Lost) -> 
         case NotFound() if not isinstance(plan.write, Create):
             here.enqueue(here.book.gone(plan, now=now))
             return True
-        case Unauthorized():
-            lost(failure)
-        case Throttled():
-            here.be_quiet(failure.retry_after)
-        case Transient():
-            here.limiter.halve()
-            here.suspect()
         case AlreadyExists() | Conflict():
             pass  # the watch shows what is there; until then the backoff keeps us polite
         case Forbidden() | Invalid():
@@ -190,18 +219,32 @@ def _failed(here: Station, plan: TargetPlan, failure: PortError, lost: Lost) -> 
                 message=str(failure),
             )
         case _:
-            pass
+            _take_in(here, failure, lost)
     if not isinstance(failure, (AlreadyExists, Conflict)):
-        here.book.failed(plan, _explained(plan, failure))
+        here.book.failed(plan, _explained(plan.name, failure))
     here.queue.retry(plan.namespace)
     return False
 
 
-def _explained(plan: TargetPlan, failure: PortError) -> Failure:
-    """Say why a write failed; a quota or an admission rule refuses with a 403 too, and no role helps there."""
+def _take_in(here: Station, failure: PortError, lost: Lost) -> None:
+    """Take in what a failure says of the cluster as a whole."""
+    match failure:
+        case Unauthorized():
+            lost(failure)
+        case Throttled():
+            here.be_quiet(failure.retry_after)
+        case Transient():
+            here.limiter.halve()
+            here.suspect()
+        case _:
+            pass
+
+
+def _explained(name: SecretName, failure: PortError) -> Failure:
+    """Say why a request failed; a quota or an admission rule refuses with a 403 too, and no role helps there."""
     message = str(failure)
     if isinstance(failure, Forbidden) and _ROLE_REFUSED.search(message):
-        message += f"; renew the role there: imps-multi rbac --role target --secret-name {plan.name}"
+        message += f"; renew the role there: imps-multi rbac --role target --secret-name {name}"
     return Failure(type(failure).__name__, message)
 
 

@@ -56,11 +56,15 @@ class Page(Struct, Generic[E], frozen=True):
 
 
 class Reader(Protocol[E]):
-    """One watched kind. ``query`` narrows every request; ``words`` names the kind in messages."""
+    """One watched kind. ``query`` narrows every request; ``words`` names the kind in messages.
+
+    ``initial_accept``: the form in which a WatchList sends what is there; ``watch_accept``: that of the changes.
+    """
 
     words: str
     path: str
     query: str
+    initial_accept: str
     watch_accept: str
     list_accept: str
 

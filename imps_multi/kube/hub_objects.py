@@ -97,6 +97,7 @@ class ObjectReader:
     """One kind of the hub; a ``frames.Reader``. ``wanted`` says which names are kept."""
 
     query = ""
+    initial_accept = JSON
     watch_accept = JSON
     list_accept = JSON
 

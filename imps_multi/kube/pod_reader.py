@@ -26,6 +26,7 @@ class PodReader:
 
     words = "pods"
     path = "/api/v1/pods"
+    initial_accept = PARTIAL
     watch_accept = PARTIAL
     list_accept = PARTIAL_LIST
 

@@ -188,9 +188,17 @@ class Reflector(Generic[E]):
             was_collecting, size = isinstance(phase, Collecting), size + len(chunk)
             phase = await self._absorb(call, self._split(call, lines, chunk), phase, emit)
             del chunk  # an idle watch keeps nothing
-            if was_collecting and isinstance(phase, Following) and size > LARGE_LIST and not lines.unfinished:
-                break  # to go on over a connection whose buffers this list has not filled
+            if was_collecting and isinstance(phase, Following) and self._goes_on_anew(size, lines):
+                break
         return phase
+
+    def _goes_on_anew(self, size: int, lines: Lines) -> bool:
+        """Say whether the changes are asked for apart from a list of so many bytes.
+
+        In another form (half an event here comes whole there), or over a connection whose buffers no list has filled.
+        """
+        in_another_form = self._reader.initial_accept != self._reader.watch_accept
+        return in_another_form or (size > LARGE_LIST and not lines.unfinished)
 
     async def _absorb(self, call: Call, lines: list[bytes], phase: Phase[E], emit: Emit[E]) -> Phase[E]:
         """Take in the lines of one chunk, giving others a turn in between."""
@@ -296,4 +304,5 @@ class Reflector(Generic[E]):
         limit = f"timeoutSeconds={random.randint(*SERVER_LIMITS)}"  # noqa: S311 - spreads load, guards nothing
         parts = [self._reader.query, "watch=true", "allowWatchBookmarks=true", start, limit]
         path = f"{self._reader.path}?{'&'.join(part for part in parts if part)}"
-        return Call(f"watch {self._reader.words}", "GET", path, self._reader.watch_accept)
+        accept = self._reader.watch_accept if isinstance(phase, Following) else self._reader.initial_accept
+        return Call(f"watch {self._reader.words}", "GET", path, accept)

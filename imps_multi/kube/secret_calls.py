@@ -1,6 +1,7 @@
-"""The requests that write Secrets, and what their answers say.
+"""The requests that read and write single Secrets, and what the answers to writes say.
 
-Pure. The bodies come prebuilt from the planner; answers are asked for as metadata only, so that no data comes back.
+Pure. The bodies come prebuilt from the planner; answers to writes are asked for as metadata only, so that no data comes
+back.
 Used by ``target_client``.
 """
 
@@ -9,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from imps_multi.kube.decode import PARTIAL
+from imps_multi.kube.decode import PARTIAL, WHOLE
 from imps_multi.kube.transport import Call
 from imps_multi.kube.wire import IDENTIFIED
 from imps_multi.model.names import FIELD_MANAGER, NamespaceName, SecretName, Uid
@@ -23,6 +24,11 @@ def secrets_path(namespace: NamespaceName, name: SecretName | None = None) -> st
     """Return the path of a namespace's Secrets, or of one."""
     path = f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets"
     return path if name is None else f"{path}/{quote(name, safe='')}"
+
+
+def read(namespace: NamespaceName, name: SecretName) -> Call:
+    """GET, whole: its content is to be digested."""
+    return Call(f"read Secret {namespace}/{name}", "GET", secrets_path(namespace, name), WHOLE)
 
 
 def create(namespace: NamespaceName, body: bytes) -> Call:

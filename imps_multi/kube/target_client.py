@@ -13,7 +13,7 @@ from msgspec import Struct
 from imps_multi.kube import references, secret_calls
 from imps_multi.kube.connection import Connection, ExecSpec, TokenFile
 from imps_multi.kube.credentials import CredentialSource, FixedLogin, TokenFileLogin, fixed_login
-from imps_multi.kube.decode import PARTIAL
+from imps_multi.kube.decode import PARTIAL, digested
 from imps_multi.kube.excerpt import excerpt
 from imps_multi.kube.readers import reader
 from imps_multi.kube.reflector import History, Reflector, Support
@@ -22,7 +22,7 @@ from imps_multi.kube.transport import Call, Transport
 from imps_multi.kube.wire import IDENTIFIED
 from imps_multi.model.fleet import ClusterSettings
 from imps_multi.model.names import NamespaceName, SecretName, Uid
-from imps_multi.model.observed import WatchEvent
+from imps_multi.model.observed import SeenSecret, WatchEvent
 from imps_multi.ports import NotFound, Resume, ServerVersion, Transient, Watched, WatchPods, Written
 
 T = TypeVar("T")
@@ -30,6 +30,8 @@ T = TypeVar("T")
 VERSION: Final = Call("read the version", "GET", "/version")
 IDENTITY: Final = Call("read namespace kube-system", "GET", "/api/v1/namespaces/kube-system", PARTIAL)
 LARGEST_PAGE: Final = 64 << 20
+LARGEST_SECRET: Final = 4 << 20
+"""More than any Secret can be: a mebibyte of data in base64, and its metadata."""
 
 
 class _Version(Struct, rename="camel"):
@@ -67,6 +69,11 @@ class TargetClient:
         if not isinstance(watched, WatchPods):  # no state of a pod outlives its list, and rules come and go
             self._histories[watched] = history
         return await Reflector(self._transport, history, self._support).run(resume, emit)
+
+    async def read_secret(self, namespace: NamespaceName, name: SecretName) -> SeenSecret:
+        """GET."""
+        call = secret_calls.read(namespace, name)
+        return self._read(call, await self._transport.call(call, largest=LARGEST_SECRET), digested)
 
     async def create_secret(self, namespace: NamespaceName, body: bytes) -> Written:
         """POST."""

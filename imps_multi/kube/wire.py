@@ -55,8 +55,12 @@ class NamespaceObject(Struct, gc=False):
 
 
 class SecretObject(Struct, gc=False):
-    """A Secret, or the Status of an ERROR event. ``data`` comes out of its base64."""
+    """A Secret, whole or metadata only as ``kind`` says, or the Status of an ERROR event.
 
+    ``data`` comes out of its base64.
+    """
+
+    kind: str = ""
     metadata: Meta = field(default_factory=Meta)
     type: str = "Opaque"
     data: Mapping[str, bytes | None] | None = None
@@ -110,4 +114,5 @@ NAMESPACE_FRAME = msgspec.json.Decoder(NamespaceFrame, strict=False)
 NAMESPACE_PAGE = msgspec.json.Decoder(NamespacePage, strict=False)
 SECRET_FRAME = msgspec.json.Decoder(SecretFrame, strict=False)
 SECRET_PAGE = msgspec.json.Decoder(SecretPage, strict=False)
+SECRET = msgspec.json.Decoder(SecretObject, strict=False)
 IDENTIFIED = msgspec.json.Decoder(Identified, strict=False)

@@ -22,17 +22,21 @@ from imps_multi.model.observed import (
     NamespaceGone,
     NamespaceRecord,
     SecretGone,
+    SecretMoved,
     SecretSeen,
     SecretsReplaced,
     SeenSecret,
     WatchEvent,
 )
 from imps_multi.model.observed_fold import Observed, same_secret
+from imps_multi.model.ownership import Ours, owner
+from imps_multi.model.payload import unknown
 from imps_multi.model.plan import Planner
 from imps_multi.model.pods import PodEvent, PodGone, PodsAsked, PodSeen, PodsReplaced
 from imps_multi.model.pods_fold import Pods, Shift
 from imps_multi.model.recollection import Looks, Recollection, known_of
 from imps_multi.model.report import PolicyTally
+from imps_multi.model.settling import settled
 from imps_multi.model.tally import Tally, Where
 from imps_multi.model.target_plan import Create, Delete, Line, State, TargetPlan, Update, Wish
 from imps_multi.model.view import Candidate, View, asking_anew, changed_policies, circumstances
@@ -52,6 +56,9 @@ class Due(Struct, frozen=True, gc=False):
     at: float | None = None
 
 
+Basis = tuple[Planner, NamespaceRecord | None]
+
+
 class Book:
     """State of one cluster. ``names``: the Secret names that are watched there."""
 
@@ -68,6 +75,8 @@ class Book:
         self.looks = 0
         """A number that grows with every namespace that is planned."""
         self._backlog = Backlog()
+        self._sending: dict[Where, Basis] = {}
+        """Where an answer is still to come, and from what the write was planned."""
         self._cache = cache
         self._past = Recollection()
         self._wishing = Wishing()
@@ -84,8 +93,10 @@ class Book:
         """Take in what a watch saw."""
         if isinstance(event, (PodSeen, PodGone, PodsReplaced)):
             return self._see_pods(event, now)
+        if isinstance(event, SecretMoved):
+            return self._hear(event, now)
         if isinstance(event, SecretSeen) and self.observed.shows(event):
-            return []  # as a write of ours was answered: half of all events in a fan-out
+            return []  # as a write of ours was answered, or as it was read
         where = (event.namespace, event.name) if isinstance(event, (SecretSeen, SecretGone)) else None
         was_in_sync = where is not None and self._in_sync(where)
         if isinstance(event, SecretsReplaced):
@@ -125,7 +136,7 @@ class Book:
         touched |= self._shifted(shift)
         if circumstances(before) != circumstances(view):
             touched |= {where[0] for where, lines in self.tally.places() if _needs_the_whole(lines)}
-        return touched
+        return touched | self._backlog.awaiting
 
     def judge(
         self,
@@ -215,16 +226,26 @@ class Book:
                 self.unlooked.clear()  # gives its table back, which popping does not
         plans = self.plans(namespace, now)
         self._note_excluded(namespace)
+        if self.unread(namespace):
+            self._backlog.expect(namespace)
+            return [Due(namespace, urgent=urgent)]
         writes = [plan for plan in plans if plan.write is not None]
         wakes = [plan.wake_at for plan in plans if plan.wake_at is not None]
         wakes += self._ends_of_contests(plans, now)
         if not writes:
             self._backlog.settle(namespace)
             return [Due(namespace, at=min(wakes))] if wakes else []
-        self._backlog.add(namespace, writes, now=now)
+        self._backlog.add(namespace, writes, now=now, more=bool(wakes))
         rushed = urgent or any(isinstance(plan.write, (Create, Delete)) for plan in writes)
         delay = min(self._contests.delay((plan.namespace, plan.name), now) for plan in writes)
         return [Due(namespace, urgent=rushed, at=now + delay if delay else None)]
+
+    def unread(self, namespace: NamespaceName) -> list[SecretName]:
+        """Return what a worker has to read in a namespace: it moved on, and matters to us."""
+        if not self.observed.anything_moved:
+            return []
+        record = self.observed.namespaces.get(namespace)
+        return [name for name in self.names if self._is_unread(record, (namespace, name))]
 
     def plans(self, namespace: NamespaceName, now: float) -> list[TargetPlan]:
         """Plan every watched name in a namespace, and record how each stands."""
@@ -283,13 +304,29 @@ class Book:
 
     def sending(self, plan: TargetPlan) -> None:
         """Take in that a write is about to be sent: its answer may never come."""
+        self._sending[plan.namespace, plan.name] = self._planner, self.observed.namespaces.get(plan.namespace)
         if isinstance(plan.write, Update) and gives_away(plan.write):
             self._past.part(plan.write.uid, plan.write.resource_version)
 
+    def sent(self, plan: TargetPlan) -> None:
+        """Take in that nothing is to be expected of a write any more: it was answered, or will not be."""
+        self._sending.pop((plan.namespace, plan.name), None)
+
     # what became of it
+
+    def read(self, namespace: NamespaceName, name: SecretName, secret: SeenSecret | None, *, now: float) -> list[Due]:
+        """Take in what was read; None: it is not there."""
+        if secret is not None:
+            dues = self.see(SecretSeen(namespace, name, secret), now=now)
+        else:
+            known, told = self.observed.secret(name, namespace), self.observed.moved(name, namespace)
+            versions = [one.resource_version for one in (known, told) if one is not None]
+            dues = self.see(SecretGone(namespace, name, max(versions, default=0)), now=now)
+        return dues or self.look(namespace, now=now)
 
     def written(self, plan: TargetPlan, uid: Uid, resource_version: int, *, now: float) -> list[Due]:
         """Fold in the answer to a create or an update."""
+        basis = self._sending.pop((plan.namespace, plan.name), None)
         before = self.observed.secret(plan.name, plan.namespace)
         match plan.write:
             case Create() as create:
@@ -306,12 +343,31 @@ class Book:
         known = self.observed.secret(plan.name, plan.namespace)
         same = known is not None and same_secret(known, after)
         if same and not stands and not let_go and plan.namespace not in self.writing:
-            return []  # the watch was first, and left nothing to do
+            return []  # a list was first, and left nothing to do
+        if stands and not let_go and self._settles(plan, after, basis, now):
+            return []
         spoilt = not (stands or same) and known is not None and self._follow(where, now)
         return self.look(plan.namespace, now=now, urgent=spoilt)
 
+    def _settles(self, plan: TargetPlan, after: SeenSecret, basis: Basis | None, now: float) -> bool:
+        """Record how a target stands after its write without planning it again, if that can be said."""
+        where, record = (plan.namespace, plan.name), self.observed.namespaces.get(plan.namespace)
+        as_planned = basis is not None and basis[0] is self._planner and basis[1] is record
+        if not as_planned or self.view.pod_rules or not self._backlog.ends_with_one(plan.namespace):
+            return False
+        holder = self.view.policies.get(plan.policy) if plan.policy else None
+        if holder is None or unknown(holder.resolved.sources) or self._contests.end(where, now) is not None:
+            return False
+        if self.observed.moved(plan.name, plan.namespace) is not None or (line := settled(plan, after)) is None:
+            return False
+        self._backlog.settle(plan.namespace)
+        self.tally.record(where, (line,))
+        self._wishing.note(where, None)
+        return True
+
     def gone(self, plan: TargetPlan, *, now: float) -> list[Due]:
         """Fold in that the target is not there: it was deleted, or a 404 said so."""
+        self.sent(plan)
         known = self.observed.secret(plan.name, plan.namespace)
         where = (plan.namespace, plan.name)
         self._failures.forget(where)
@@ -340,6 +396,15 @@ class Book:
         where = (plan.namespace, plan.name)
         self._failures.note(where, failure)
         self.tally.record(where, self._failures.remark(where, plan.lines) or plan.lines)
+
+    def unreadable(self, namespace: NamespaceName, name: SecretName, failure: Failure) -> None:
+        """Record why a target that moved on could not be read: nobody knows how it stands."""
+        lines = self.tally.lines((namespace, name))
+        if not lines:
+            plan = self._planner.forbidden(self.observed.namespaces.get(namespace), name, failure.message)
+            lines = () if plan is None else plan.lines
+        said = {"state": State.FAILED, "reason": failure.reason, "message": failure.message}
+        self.tally.record((namespace, name), tuple(structs.replace(line, **said) for line in lines))
 
     def forgive(self) -> None:
         """Contact is back: forget what failed."""
@@ -380,7 +445,8 @@ class Book:
             return set(shift.namespaces)
         asking = (one for one in self.view.policies.values() if not shift.rules.isdisjoint(one.policy.pods.rules))
         names = frozenset(one.policy.name for one in asking)
-        return set(shift.namespaces) | self.tally.of_policies(names) | self._exclusions.of_policies(names)
+        said = self.tally.of_policies(names) | self._exclusions.of_policies(names)
+        return set(shift.namespaces) | said | self._backlog.awaiting
 
     def _unanswered(self) -> Iterator[tuple[PolicyName, str]]:
         """Walk over the policies that ask for pods which may not be watched, with what was refused."""
@@ -392,8 +458,10 @@ class Book:
                     yield candidate.policy.name, refusal
 
     def _plan(self, record: NamespaceRecord | None, where: Where, now: float) -> TargetPlan | None:
-        """Plan one target and record how it stands; what was last known stands until it is listed again."""
+        """Plan one target and record how it stands; what was last known stands until it is listed, or read, again."""
         namespace, name = where
+        if self._is_unread(record, where):
+            return None
         if self.observed.synced(name) or (record is None and self.observed.namespaces_synced):
             plan = self._planner.plan(record, name, self.observed.secret(name, namespace), now=now)
         elif name in self.forbidden:
@@ -402,6 +470,25 @@ class Book:
             return None
         self._note(where, plan, now)
         return plan
+
+    def _hear(self, event: SecretMoved, now: float) -> list[Due]:
+        """Take in that a Secret moved on: by our own write, whose answer says it all, or by somebody's."""
+        where = (event.namespace, event.name)
+        if not self.observed.apply(event) or where in self._sending:
+            return []
+        self._backlog.outdate(event.namespace)
+        return self.look(event.namespace, now=now, urgent=self._in_sync(where))
+
+    def _is_unread(self, record: NamespaceRecord | None, where: Where) -> bool:
+        """Say whether a Secret has to be read before it can be planned; what nobody wants, and is not ours, has not."""
+        told = self.observed.moved(where[1], where[0])
+        if told is None or where in self._sending or not self.observed.synced(where[1]):
+            return False
+        if record is None or record.terminating:
+            return False
+        if self.tally.lines(where) or isinstance(owner(told, self.view.hubs, self.remembered), Ours):
+            return True
+        return any(one.selects(record, self.pods) for one in self.view.by_name.get(where[1], ()))
 
     def _note(self, where: Where, plan: TargetPlan | None, now: float) -> None:
         if plan is None:

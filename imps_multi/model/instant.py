@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 _DURATION = re.compile(r"(\d+)(s|m|h|d)")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -17,6 +18,7 @@ def format_optional(seconds: float | None) -> str | None:
     return None if seconds is None else format_instant(seconds)
 
 
+@lru_cache(maxsize=256)  # asked at every look, of few different times
 def parse_instant(text: str | None) -> float | None:
     """Read an RFC 3339 time; None for anything else."""
     try:

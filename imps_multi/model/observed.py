@@ -95,11 +95,21 @@ class NamespacesReplaced(Struct, frozen=True):
 
 
 class SecretSeen(Struct, frozen=True, gc=False):
-    """ADDED or MODIFIED, or the answer to a write of ours."""
+    """What a Secret holds: as it was read, or as a watch told it whole."""
 
     namespace: NamespaceName
     name: SecretName
     secret: SeenSecret
+
+
+class SecretMoved(Struct, frozen=True, gc=False):
+    """ADDED or MODIFIED as metadata alone: it is at another version now, and what it holds was not said."""
+
+    namespace: NamespaceName
+    name: SecretName
+    uid: Uid
+    resource_version: int
+    marks: Marks
 
 
 class SecretGone(Struct, frozen=True, gc=False):
@@ -119,5 +129,7 @@ class SecretsReplaced(Struct, frozen=True):
     reset: bool = False
 
 
-ObjectEvent = NamespaceSeen | NamespaceGone | NamespacesReplaced | SecretSeen | SecretGone | SecretsReplaced
+ObjectEvent = (
+    NamespaceSeen | NamespaceGone | NamespacesReplaced | SecretSeen | SecretMoved | SecretGone | SecretsReplaced
+)
 WatchEvent = ObjectEvent | PodEvent

@@ -3,6 +3,8 @@
 One writer (the cluster actor), fed by the watches and by the answers to our own writes; ``plan`` reads it. Whatever
 way the events are split, lost or doubled, the same last look gives the same state. An event that is older than what is
 known of a key, or than the list it follows, is ignored, so that a slow watch never undoes the answer to a write.
+A watch that tells metadata alone says that a Secret moved on; until it is read, or our own answer names that version,
+what is known of it is out of date (``moved``).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,6 +20,7 @@ from imps_multi.model.observed import (
     NamespacesReplaced,
     ObjectEvent,
     SecretGone,
+    SecretMoved,
     SecretSeen,
     SecretsReplaced,
     SeenSecret,
@@ -39,6 +42,8 @@ class Observed:
         self._graves: dict[tuple[SecretName, NamespaceName], int] = {}
         """Versions at which a key was seen to go, so that an older event does not bring it back."""
         self._namespace_graves: dict[NamespaceName, int] = {}
+        self._moved: dict[tuple[SecretName, NamespaceName], SecretMoved] = {}
+        """The newest word of what is at a version that nobody has read."""
         self._listed: dict[SecretName, int] = {}
         """The version of the last list of a name: a watch tells only of what came after it."""
         self._namespaces_listed = 0
@@ -53,24 +58,36 @@ class Observed:
                 return (name,) if self._lose_namespace(name, version) else ()
             case NamespacesReplaced():
                 return self._replace_namespaces(event)
-            case SecretSeen(namespace=namespace, name=name, secret=secret):
-                return (namespace,) if self._see_secret(name, namespace, secret) else ()
-            case SecretGone(namespace=namespace, name=name, resource_version=version):
-                return (namespace,) if self._lose_secret(name, namespace, version) else ()
             case SecretsReplaced():
                 return self._replace_secrets(event)
+            case SecretSeen() | SecretMoved() | SecretGone():
+                return (event.namespace,) if self._apply_secret(event) else ()
             case _:
                 assert_never(event)
 
     def answer(self, name: SecretName, namespace: NamespaceName, secret: SeenSecret) -> bool:
-        """Take in the answer to a write of ours; return False where a watch has shown that version, or a later one.
+        """Take in the answer to a write of ours; return False where that version, or a later one, has been seen.
 
-        What a watch shows is what is there, also where the server changed what was sent; an answer is what was sent.
+        What was seen is what is there, also where the server changed what was sent; an answer is what was sent. So one
+        whose labels a watch told otherwise has still to be read.
         """
         known = self.secret(name, namespace)
         if known is not None and known.resource_version >= secret.resource_version:
             return False
-        return self._see_secret(name, namespace, secret)
+        told = self.moved(name, namespace)
+        stands = self._see_secret(name, namespace, secret)
+        if told is not None and told.resource_version == secret.resource_version and not _fits(told, secret):
+            self._moved[name, namespace] = told
+        return stands
+
+    @property
+    def anything_moved(self) -> bool:
+        """Whether anything at all has to be read."""
+        return bool(self._moved)
+
+    def moved(self, name: SecretName, namespace: NamespaceName) -> SecretMoved | None:
+        """Return what a watch told of a version that nobody has read; None where what is known is the newest."""
+        return self._moved.get((name, namespace)) if self._moved else None
 
     def secret(self, name: SecretName, namespace: NamespaceName) -> SeenSecret | None:
         """Return what is there under a name, as far as it was seen."""
@@ -84,6 +101,8 @@ class Observed:
     def shows(self, event: SecretSeen) -> bool:
         """Say whether an event tells what is known already, down to the version."""
         known, seen = self.secret(event.name, event.namespace), event.secret
+        if self.moved(event.name, event.namespace) is not None:
+            return False
         return known is not None and known.resource_version == seen.resource_version and same_secret(known, seen)
 
     def everything(self) -> Iterator[tuple[SecretName, NamespaceName, SeenSecret]]:
@@ -102,6 +121,7 @@ class Observed:
         self._listed.pop(name, None)
         self._synced_names.discard(name)
         self._graves = {key: version for key, version in self._graves.items() if key[0] != name}
+        self._moved = {key: told for key, told in self._moved.items() if key[0] != name}
 
     def unsync(self) -> None:
         """Contact was lost: what is known stays as the last known, and is not the whole picture any more."""
@@ -112,6 +132,15 @@ class Observed:
     def unsync_name(self, name: SecretName) -> None:
         """The watch of one name broke: what is known of it is not the whole picture any more."""
         self._synced_names.discard(name)
+
+    def _apply_secret(self, event: SecretSeen | SecretMoved | SecretGone) -> bool:
+        match event:
+            case SecretSeen(namespace=namespace, name=name, secret=secret):
+                return self._see_secret(name, namespace, secret)
+            case SecretMoved():
+                return self._move_secret(event)
+            case SecretGone(namespace=namespace, name=name, resource_version=version):
+                return self._lose_secret(name, namespace, version)
 
     def _see_namespace(self, record: NamespaceRecord) -> Iterable[NamespaceName]:
         known = self.namespaces.get(record.name)
@@ -152,16 +181,39 @@ class Observed:
         elif secret.resource_version < known.resource_version:
             return False
         self._graves.pop((name, namespace), None)
+        awaited = self._settle(name, namespace, secret.resource_version)
         held[namespace] = secret
-        return known is None or not same_secret(known, secret)
+        return awaited or known is None or not same_secret(known, secret)
+
+    def _move_secret(self, told: SecretMoved) -> bool:
+        key, version = (told.name, told.namespace), told.resource_version
+        known, before = self.secret(*key), self._moved.get(key)
+        if before is not None and version <= before.resource_version:
+            return False
+        if known is None:
+            if version <= max(self._listed.get(told.name, 0), self._graves.get(key, 0)):
+                return False
+        elif version < known.resource_version or (version == known.resource_version and _fits(told, known)):
+            return False
+        self._moved[key] = told
+        return True
+
+    def _settle(self, name: SecretName, namespace: NamespaceName, version: int) -> bool:
+        """Take in that a version was read, or that it went; say whether that was awaited."""
+        told = self.moved(name, namespace)
+        if told is None or told.resource_version > version:
+            return False
+        del self._moved[name, namespace]
+        return True
 
     def _lose_secret(self, name: SecretName, namespace: NamespaceName, version: int) -> bool:
         known = self._secrets.get(name, {}).get(namespace)
         if known is not None and version < known.resource_version:
             return False
         self._graves[name, namespace] = max(version, self._graves.get((name, namespace), 0))
+        awaited = self._settle(name, namespace, version)
         if known is None:
-            return False
+            return awaited
         del self._secrets[name][namespace]
         return True
 
@@ -181,13 +233,20 @@ class Observed:
             for key, version in self._graves.items()
             if key[0] != event.name or (version > event.resource_version and not event.reset)
         }
+        awaited = {
+            key[1]
+            for key, told in self._moved.items()
+            if key[0] == event.name and (told.resource_version <= event.resource_version or event.reset)
+        }
+        for namespace in awaited:
+            del self._moved[event.name, namespace]
         self._secrets[event.name] = after
         self._listed[event.name] = event.resource_version
         first = event.name not in self._synced_names
         self._synced_names.add(event.name)
         if first:
             return before.keys() | after.keys() | self.namespaces.keys()
-        return _changed(before, after, same_secret)
+        return awaited | _changed(before, after, same_secret)
 
     def _dug(self, event: SecretsReplaced, namespace: NamespaceName, secret: SeenSecret) -> bool:
         return self._graves.get((event.name, namespace), 0) > max(event.resource_version, secret.resource_version)
@@ -214,9 +273,14 @@ def same_secret(known: SeenSecret, seen: SeenSecret) -> bool:
     )
 
 
+def _fits(told: SecretMoved, secret: SeenSecret) -> bool:
+    """Say whether metadata may be that of a Secret as it is known, versions aside."""
+    return told.uid == secret.uid and told.marks == secret.marks
+
+
 def _changed(
     before: Mapping[NamespaceName, Item], after: Mapping[NamespaceName, Item], same: Callable[[Item, Item], bool]
-) -> Iterable[NamespaceName]:
+) -> set[NamespaceName]:
     gone = before.keys() - after.keys()
     differing = (name for name, item in after.items() if (known := before.get(name)) is None or not same(known, item))
     return gone | set(differing)

@@ -19,7 +19,7 @@ from imps_multi.model.names import (
     PolicyName,
     Uid,
 )
-from imps_multi.model.observed import Marks, Pairs, SeenSecret
+from imps_multi.model.observed import Marks, Pairs, SecretMoved, SeenSecret
 
 
 class Ours(Struct, frozen=True, gc=False):
@@ -38,7 +38,7 @@ class Foreign(Struct, frozen=True, gc=False):
 Owner = Ours | Foreign
 
 
-def owner(secret: SeenSecret, hubs: frozenset[HubId], remembered: Mapping[Uid, PolicyName]) -> Owner:
+def owner(secret: SeenSecret | SecretMoved, hubs: frozenset[HubId], remembered: Mapping[Uid, PolicyName]) -> Owner:
     """Say whose a Secret is. ``hubs`` holds our id and the previous ones; ``remembered`` what we saw as ours."""
     managed_by = _value(secret.marks.labels, MANAGED_BY_LABEL)
     hub = _value(secret.marks.labels, HUB_LABEL)

@@ -27,8 +27,8 @@ from imps_multi.model.observed import (
     NamespaceSeen,
     NamespacesReplaced,
     SecretGone,
-    SecretSeen,
     SecretsReplaced,
+    SeenSecret,
     WatchEvent,
 )
 from imps_multi.model.pods import PodsAsked
@@ -54,7 +54,7 @@ from imps_multi.ports import (
     WatchSecrets,
     Written,
 )
-from tests.actors.fake_objects import Json, Request, Stream, merge, seen, wall_now, without_version
+from tests.actors.fake_objects import Json, Request, Stream, merge, moved, seen, wall_now, without_version
 from tests.actors.fake_pods import FakePods
 
 PROBE_LIMIT = 2.0
@@ -91,6 +91,8 @@ class FakeCluster:
         self.losing_answers = 0
         """So many writes are made, and their answers lost."""
         self.write_error: Callable[[str, str], PortError | None] = lambda _namespace, _name: None
+        self.read_error: Callable[[], PortError] | None = None
+        """How a GET of a Secret is answered."""
         self.connect_error: Callable[[], Exception] | None = None
         self.watch_error: Callable[[str], PortError | None] = lambda _name: None
         self._history: list[tuple[int, Watched, WatchEvent]] = []
@@ -271,6 +273,13 @@ class FakeCluster:
             raise AlreadyExists(f"{namespace}/{name} is there")
         return self._store(body, None)
 
+    def get(self, namespace: str, name: str) -> SeenSecret:
+        """GET."""
+        self._check_name(name)
+        if (found := self.secrets.get((namespace, name))) is None:
+            raise NotFound(f"{namespace}/{name}")
+        return seen(found)
+
     def replace(self, namespace: str, name: str, body: Json) -> Json:
         """PUT."""
         old = self._checked(namespace, name, body)
@@ -372,8 +381,7 @@ class FakeCluster:
             return old
         metadata["resourceVersion"] = str(self._next())
         self.secrets[namespace, name] = body
-        event = SecretSeen(NamespaceName(namespace), SecretName(name), seen(body))
-        self._tell(WatchSecrets(SecretName(name)), event)
+        self._tell(WatchSecrets(SecretName(name)), moved(body))
         return body
 
     def _see(self, name: str, record: NamespaceRecord) -> None:
@@ -469,6 +477,14 @@ class FakeClient:
             return await self._follow(stream, version, emit)
         finally:
             cluster.streams.remove(stream)
+
+    async def read_secret(self, namespace: NamespaceName, name: SecretName) -> SeenSecret:
+        """GET."""
+        with self._request("get", namespace, name):
+            await self._cluster.answer(self._limit)
+            if self._cluster.read_error is not None:
+                raise self._cluster.read_error()
+            return self._cluster.get(namespace, name)
 
     async def create_secret(self, namespace: NamespaceName, body: bytes) -> Written:
         """POST."""

@@ -14,11 +14,14 @@ from imps_multi.model.names import (
     DOCKERCONFIGJSON_KEY,
     OUR_ANNOTATIONS,
     OUR_LABELS,
+    NamespaceName,
+    SecretName,
     Uid,
 )
 from imps_multi.model.observed import (
     Marks,
     Owners,
+    SecretMoved,
     SeenSecret,
     WatchEvent,
 )
@@ -58,8 +61,15 @@ class Stream:
         self.stirred = anyio.Event()
 
 
+def moved(secret: Json) -> SecretMoved:
+    """Tell of a Secret what a watch of metadata does."""
+    found, metadata = seen(secret), secret["metadata"]
+    namespace, name = NamespaceName(metadata["namespace"]), SecretName(metadata["name"])
+    return SecretMoved(namespace, name, found.uid, found.resource_version, found.marks)
+
+
 def seen(secret: Json) -> SeenSecret:
-    """Digest a Secret, as a watch does."""
+    """Digest a Secret, as a list does."""
     metadata, data = secret["metadata"], secret.get("data", {})
     content, registries = fingerprint(b64decode(data.get(DOCKERCONFIGJSON_KEY, "")))
     return SeenSecret(

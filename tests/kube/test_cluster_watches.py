@@ -15,12 +15,14 @@ from imps_multi.model.observed import (
     NamespaceSeen,
     NamespacesReplaced,
     SecretGone,
+    SecretMoved,
     SecretSeen,
     SecretsReplaced,
     SeenSecret,
     WatchEvent,
 )
 from imps_multi.ports import (
+    NotFound,
     Resume,
 )
 from tests.kube.manifests import NAMESPACES, PULL, SECRETS, A, config, secret
@@ -117,17 +119,26 @@ async def test_secrets_of_one_name_from_first_to_last(world: World, client: Targ
         await world.create(A, secret(name="another"))
         patch = {"metadata": {"labels": None, "finalizers": None}, "data": {"extra": ""}, "immutable": True}
         await world.edit(A, PULL, patch)
-        changed = await told.kind(SecretSeen)
-        assert isinstance(changed, SecretSeen)
-        assert changed.secret.marks.labels == ()
-        assert not changed.secret.marks.foreign
-        assert (changed.secret.foreign_keys, changed.secret.immutable) == (frozenset({"extra"}), True)
+        moved = await told.kind(SecretMoved)
+        assert isinstance(moved, SecretMoved)
+        assert (moved.namespace, moved.name, moved.uid) == (A, PULL, seen.uid)
+        assert moved.resource_version > seen.resource_version
+        assert (moved.marks.labels, moved.marks.foreign) == ((), False)
+        assert moved.marks.annotations == seen.marks.annotations
+
+        changed = await client.read_secret(A, PULL)
+        assert (changed.uid, changed.marks) == (moved.uid, moved.marks)
+        assert changed.resource_version == moved.resource_version
+        assert (changed.foreign_keys, changed.immutable) == (frozenset({"extra"}), True)
+        assert (changed.content, changed.registries) == fingerprint(config())
 
         await world.delete(f"/api/v1/namespaces/{A}/secrets/{PULL}")
         gone = await told.kind(SecretGone)
         assert isinstance(gone, SecretGone)
         assert (gone.namespace, gone.name) == (A, PULL)
-        assert gone.resource_version > changed.secret.resource_version
+        assert gone.resource_version > changed.resource_version
+        with pytest.raises(NotFound):
+            await client.read_secret(A, PULL)
         assert told.events == []
         assert MARKER not in repr(replaced)
     assert client._support.watch_list == watch_list
@@ -177,8 +188,8 @@ async def test_a_watch_goes_on_where_the_last_one_was(world: World, client: Targ
     assert isinstance(replaced, SecretsReplaced)
     await world.create(A, secret())
     async with watching(client, SECRETS, Resume(replaced.resource_version)) as told:
-        seen = await told.kind(SecretSeen, SecretsReplaced)
-        assert isinstance(seen, SecretSeen)
+        moved = await told.kind(SecretMoved, SecretSeen, SecretsReplaced)
+        assert isinstance(moved, SecretMoved)
         assert told.events == []
 
 

@@ -18,6 +18,7 @@ from imps_multi.model.observed import (
     NamespaceRecord,
     NamespaceSeen,
     NamespacesReplaced,
+    SecretMoved,
     SecretSeen,
     SecretsReplaced,
     WatchEvent,
@@ -394,9 +395,51 @@ async def test_a_secret_of_another_name_only_moves_the_version_on(shared: Shared
     other = {"metadata": {"name": "other", "namespace": "a", "resourceVersion": "8"}}
     chunk = msgspec.json.encode({"type": "ADDED", "object": other}) + b"\n"
     events: list[WatchEvent] = []
-    async with scripted(sending(end_of_list(6), chunk)) as server, client_of(server.connection(), shared) as client:
+    handler = listing_then([end_of_list(6)], [chunk])
+    async with scripted(handler) as server, client_of(server.connection(), shared) as client:
         assert await client.watch(WatchSecrets(SecretName("pull")), None, events.append) == Resume(8)
-    assert not [event for event in events if isinstance(event, SecretSeen)]
+    assert [type(event) for event in events] == [SecretsReplaced]
+
+
+def secret_line(version: int, *, kind: str = "Secret", data: str = "e30=") -> bytes:
+    metadata = {"name": "pull", "namespace": "a", "uid": "u-1", "resourceVersion": str(version)}
+    there: dict[str, object] = {"kind": kind, "metadata": metadata}
+    if kind == "Secret":
+        there |= {"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": data}}
+    return msgspec.json.encode({"type": "MODIFIED", "object": there}) + b"\n"
+
+
+def listing_then(initial: list[bytes], changes: list[bytes]) -> Handler:
+    """Answer a WatchList, and then a watch from there."""
+
+    async def handler(request: BaseRequest) -> web.StreamResponse:
+        return await streamed(request, *(changes if "resourceVersion" in request.query else initial))
+
+    return handler
+
+
+async def test_secrets_are_listed_whole_and_watched_as_metadata(shared: Shared) -> None:
+    handler = listing_then(
+        [secret_line(5), end_of_list(6), secret_line(7), secret_line(8)[:40]],
+        [secret_line(8, kind="PartialObjectMetadata"), secret_line(9, kind="PartialObjectMetadata")],
+    )
+    events: list[WatchEvent] = []
+    async with scripted(handler) as server, client_of(server.connection(), shared) as client:
+        assert await client.watch(WatchSecrets(SecretName("pull")), None, events.append) == Resume(9)
+    whole, metadata = (request.headers["Accept"] for request in server.seen)
+    assert whole == "application/json"
+    assert metadata.startswith("application/json;as=PartialObjectMetadata;")
+    versions = [event.resource_version for event in events if isinstance(event, (SecretsReplaced, SecretMoved))]
+    assert versions[0] == 6
+    assert versions[-2:] == [8, 9]  # what had come half is not lost
+
+
+async def test_a_server_that_tells_changes_whole_is_understood(shared: Shared) -> None:
+    handler = listing_then([end_of_list(6)], [secret_line(8)])
+    events: list[WatchEvent] = []
+    async with scripted(handler) as server, client_of(server.connection(), shared) as client:
+        assert await client.watch(WatchSecrets(SecretName("pull")), None, events.append) == Resume(8)
+    assert [type(event) for event in events] == [SecretsReplaced, SecretSeen]
 
 
 async def test_a_long_batch_lets_others_run(shared: Shared) -> None:

@@ -15,6 +15,7 @@ from imps_multi.model.observed import (
     NamespacesReplaced,
     ObjectEvent,
     SecretGone,
+    SecretMoved,
     SecretSeen,
     SecretsReplaced,
     SeenSecret,
@@ -40,6 +41,10 @@ def secret(version: int = 1, content: bytes = b"x", uid: str = "u", mark: str = 
 
 def seen(version: int, content: bytes = b"x", space: NamespaceName = A) -> SecretSeen:
     return SecretSeen(space, PULL, secret(version, content))
+
+
+def moved(one: SeenSecret, space: NamespaceName = A) -> SecretMoved:
+    return SecretMoved(space, PULL, one.uid, one.resource_version, one.marks)
 
 
 def fold(*events: ObjectEvent) -> Observed:
@@ -202,6 +207,57 @@ def test_one_namespace_of_ten_thousand_touches_one() -> None:
     assert observed.apply(NamespaceSeen(record("n78", 9, team="x"))) == (NamespaceName("n78"),)
 
 
+# what moved on
+
+
+WORDS = [
+    ([seen(5)], 6, True),
+    ([seen(5)], 5, False),
+    ([seen(5)], 4, False),
+    ([], 6, True),
+    ([SecretsReplaced(PULL, (), 9)], 8, False),
+    ([SecretsReplaced(PULL, (), 9)], 10, True),
+    ([SecretGone(A, PULL, 6)], 6, False),
+    ([SecretGone(A, PULL, 6)], 7, True),
+    ([moved(secret(7))], 7, False),
+    ([moved(secret(7))], 6, False),
+    ([moved(secret(7)), seen(6)], 8, True),
+]
+
+
+@pytest.mark.parametrize(("events", "version", "news"), WORDS)
+def test_only_the_newest_word_is_news(events: list[ObjectEvent], version: int, *, news: bool) -> None:
+    assert set(fold(*events).apply(moved(secret(version)))) == ({A} if news else set())
+
+
+@pytest.mark.parametrize(
+    ("event", "left"),
+    [
+        (seen(7), False),
+        (seen(8), False),
+        (seen(6), True),
+        (SecretGone(A, PULL, 8), False),
+        (SecretGone(A, PULL, 6), True),
+        (SecretsReplaced(PULL, ((A, secret(7)),), 7), False),
+        (SecretsReplaced(PULL, ((A, secret(5)),), 6), True),
+        (SecretsReplaced(PULL, (), 3, reset=True), False),
+        (SecretsReplaced(SecretName("other"), (), 9), True),
+    ],
+    ids=repr,
+)
+def test_what_moved_is_unread_until_that_version_was_seen(event: ObjectEvent, *, left: bool) -> None:
+    observed = fold(SecretsReplaced(PULL, ((A, secret(5)),), 5), moved(secret(7)))
+    touched = set(observed.apply(event))
+    assert (observed.moved(PULL, A) is not None) is left
+    assert left or touched == {A}  # so that whoever waits for it goes on
+
+
+def test_a_name_that_is_not_watched_any_more_is_not_unread() -> None:
+    observed = fold(SecretsReplaced(PULL, ((A, secret(5)),), 5), moved(secret(7)))
+    observed.forget(PULL)
+    assert not observed.anything_moved
+
+
 # any split of a history
 
 
@@ -213,6 +269,8 @@ class History:
         self.spaces: dict[NamespaceName, NamespaceRecord] = {}
         self.secrets: dict[NamespaceName, SeenSecret] = {}
         self.told: list[ObjectEvent] = []
+        self.versions: dict[int, SeenSecret] = {}
+        """Every Secret that ever was there."""
 
     def step(self, die: Random) -> None:
         self.version += die.choice((1, 1, 3))
@@ -229,7 +287,9 @@ class History:
                 self.told.append(SecretGone(name, PULL, self.version))
             case _:
                 self.secrets[name] = secret(self.version, die.choice((b"1", b"2")), mark=die.choice(("", "m")))
-                self.told.append(SecretSeen(name, PULL, self.secrets[name]))
+                self.versions[self.version] = self.secrets[name]
+                whole = SecretSeen(name, PULL, self.secrets[name])
+                self.told.append(die.choice((whole, moved(self.secrets[name], name))))
 
     def listed(self) -> tuple[ObjectEvent, ObjectEvent]:
         """Return the two lists as of now."""
@@ -247,7 +307,7 @@ def retold(die: Random) -> tuple[History, list[ObjectEvent]]:
     events: list[ObjectEvent] = []
     lists_at = {die.randrange(len(history.told) + 1) for _ in range(2)}
     for index, event in enumerate(history.told):
-        replay_one(replay, event)
+        replay_one(history, replay, event)
         events += [event] * die.choice((1, 1, 2))
         if index in lists_at:
             events += die.sample(replay.listed(), 2)
@@ -256,7 +316,7 @@ def retold(die: Random) -> tuple[History, list[ObjectEvent]]:
     return history, events
 
 
-def replay_one(replay: History, event: ObjectEvent) -> None:
+def replay_one(history: History, replay: History, event: ObjectEvent) -> None:
     match event:
         case NamespaceSeen(record=one):
             replay.spaces[one.name] = one
@@ -267,6 +327,9 @@ def replay_one(replay: History, event: ObjectEvent) -> None:
         case SecretSeen(namespace=name, secret=one):
             replay.secrets[name] = one
             replay.version = one.resource_version
+        case SecretMoved(namespace=name, resource_version=version):
+            replay.secrets[name] = history.versions[version]
+            replay.version = version
         case SecretGone(namespace=name, resource_version=version):
             replay.secrets.pop(name)
             replay.version = version
@@ -278,7 +341,12 @@ def replay_one(replay: History, event: ObjectEvent) -> None:
 @given(dice.map(retold))
 def test_a_relist_equals_any_telling_of_the_events(told: tuple[History, Iterable[ObjectEvent]]) -> None:
     history, events = told
-    assert picture(fold(*events)) == picture(fold(*history.listed()))
+    observed = fold(*events)
+    for space in (A, B, C):
+        if observed.moved(PULL, space) is not None:
+            observed.apply(SecretSeen(space, PULL, history.secrets[space]))
+    assert picture(observed) == picture(fold(*history.listed()))
+    assert not observed.anything_moved
 
 
 @settings(max_examples=400)
@@ -295,9 +363,10 @@ def test_whatever_changes_is_touched_and_what_does_not_is_not(told: tuple[Histor
 def without_versions(observed: Observed) -> dict[NamespaceName, tuple[object, ...]]:
     looks: dict[NamespaceName, tuple[object, ...]] = {}
     for name in (A, B, C):
-        space, one = observed.namespaces.get(name), observed.secret(PULL, name)
+        space, one, told = observed.namespaces.get(name), observed.secret(PULL, name), observed.moved(PULL, name)
         looks[name] = (
             None if space is None else (space.labels, space.terminating),
             None if one is None else (one.content, one.marks, one.uid),
+            told,
         )
     return looks

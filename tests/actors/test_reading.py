@@ -1,0 +1,136 @@
+"""What others change is told as metadata alone: it is read once, whatever else goes on, and nothing else is read."""
+
+from collections.abc import Callable
+
+import anyio
+import pytest
+
+from imps_multi.ports import Forbidden, PortError, Transient
+from tests.actors.fake_cluster import FakeCluster
+from tests.actors.fake_objects import Json, docker_config
+from tests.actors.fakes import minted, policy, static
+from tests.actors.stage import Stage, ready, settled, spaces, until
+
+pytestmark = pytest.mark.anyio
+SPACE = spaces(3)[1]
+
+
+def spoil(secret: Json) -> None:
+    secret["data"][".dockerconfigjson"] = docker_config(quay_io="stolen")
+
+
+def gets(cluster: FakeCluster) -> list[tuple[str, str]]:
+    """Return what was read, and how that was answered."""
+    return [(one.namespace, one.result) for one in cluster.requests if one.verb == "get"]
+
+
+async def test_no_secret_is_read_for_what_we_write_ourselves(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(200))
+    cluster.latency = 0.02
+    stage.hub.put(policy(sources=("ecr",)), minted())
+    async with stage.running() as service:
+        await settled(service)
+        await service.sync(next(iter(service.world.value.policies)))
+        await until(lambda: set(cluster.passwords("ecr.example").values()) == {"token-2"})
+        await settled(service)
+        cluster.close_streams()
+        await anyio.sleep(30.0)
+    assert len(cluster.writes) == 400
+    assert gets(cluster) == []
+
+
+async def test_an_edited_target_is_read_once_and_written_once(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(3))
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        cluster.edit(SPACE, "pull", spoil)
+        await until(lambda: cluster.passwords("quay.io")[SPACE] == "p")
+        await settled(service)
+    assert gets(cluster) == [(SPACE, "ok")]
+    assert len(cluster.writes) == 4
+
+
+async def test_an_edit_of_everything_is_right_again_soon(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(300))
+    cluster.latency = 0.02
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        for space in spaces(300):
+            cluster.edit(space, "pull", spoil)
+        assert await until(lambda: set(cluster.passwords("quay.io").values()) == {"p"}) < 3.0
+    assert len(gets(cluster)) == 300
+    assert len(cluster.writes) == 600
+
+
+async def test_an_edit_in_the_middle_of_a_refresh_is_not_lost(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(20), max_in_flight=4)
+    cluster.latency = 0.05
+    stage.hub.put(policy(sources=("ecr",)), minted())
+    async with stage.running() as service:
+        await settled(service)
+        await service.sync(next(iter(service.world.value.policies)))
+        for space in spaces(20):
+            cluster.edit(space, "pull", spoil)
+            await anyio.sleep(0.01)
+        await until(lambda: set(cluster.passwords("ecr.example").values()) == {"token-2"})
+        await until(lambda: not cluster.passwords("quay.io"))
+        await settled(service)
+
+
+async def test_where_nothing_may_be_written_it_is_read_all_the_same(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(3))
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+    stage.configure(cluster.member(observe=True))
+    async with stage.running() as service:
+        await settled(service)
+        cluster.edit(SPACE, "pull", spoil)
+        await until(lambda: gets(cluster) == [(SPACE, "ok")])
+        await until(lambda: ready(service)[0] != "True")
+        await anyio.sleep(60.0)
+    assert gets(cluster) == [(SPACE, "ok")]
+    assert len(cluster.writes) == 3
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (lambda: Transient("503", answered=True), "Transient"),
+        (lambda: Forbidden('secrets "pull" is forbidden: u cannot get resource "secrets"'), "Forbidden"),
+    ],
+    ids=["503", "403"],
+)
+async def test_what_cannot_be_read_is_said_and_tried_again(
+    stage: Stage, failure: Callable[[], PortError], reason: str
+) -> None:
+    cluster = stage.cluster("a", *spaces(3))
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        cluster.read_error = failure
+        cluster.edit(SPACE, "pull", spoil)
+        await until(lambda: len(gets(cluster)) >= 3)
+        assert {result for _, result in gets(cluster)} == {reason}
+        assert ready(service)[0] == "False"
+        cluster.read_error = None
+        await until(lambda: cluster.passwords("quay.io")[SPACE] == "p", within=90.0)
+        await settled(service)
+        assert ready(service)[0] == "True"
+
+
+async def test_a_foreign_secret_that_nobody_wants_is_not_read(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(3), "elsewhere")
+    stage.hub.put(policy(namespaces={"names": ["team-*"]}), static())
+    async with stage.running() as service:
+        await settled(service)
+        cluster.put("elsewhere", "pull")
+        cluster.edit("elsewhere", "pull", spoil)
+        await anyio.sleep(60.0)
+        assert gets(cluster) == []
+        stage.hub.put(policy(namespaces={"names": ["*"]}))
+        await until(lambda: gets(cluster) == [("elsewhere", "ok")])
+        await until(lambda: ready(service) == ("False", "Conflict"))
+    assert cluster.config("elsewhere", "pull")["quay.io"]["password"] == "stolen"
