@@ -146,6 +146,8 @@ async def _read_all(here: Station, namespace: NamespaceName, names: list[SecretN
         except NotFound:
             secret = None
         except PortError as failure:
+            if isinstance(failure, Forbidden):
+                _tell_refused(here, "Read was refused", namespace, name, failure)
             _take_in(here, failure, lost)
             here.book.unreadable(namespace, name, _explained(name, failure))
             here.queue.retry(namespace)
@@ -211,19 +213,19 @@ def _failed(here: Station, plan: TargetPlan, failure: PortError, lost: Lost) -> 
         case AlreadyExists() | Conflict():
             pass  # the watch shows what is there; until then the backoff keeps us polite
         case Forbidden() | Invalid():
-            log.warning(
-                "Write was refused",
-                target_cluster=here.name,
-                namespace=plan.namespace,
-                secret=plan.name,
-                message=str(failure),
-            )
+            _tell_refused(here, "Write was refused", plan.namespace, plan.name, failure)
         case _:
             _take_in(here, failure, lost)
     if not isinstance(failure, (AlreadyExists, Conflict)):
         here.book.failed(plan, _explained(plan.name, failure))
     here.queue.retry(plan.namespace)
     return False
+
+
+def _tell_refused(here: Station, event: str, namespace: NamespaceName, name: SecretName, failure: PortError) -> None:
+    """Log what a server will not have."""
+    message = _explained(name, failure).message
+    log.warning(event, target_cluster=here.name, namespace=namespace, secret=name, message=message)
 
 
 def _take_in(here: Station, failure: PortError, lost: Lost) -> None:

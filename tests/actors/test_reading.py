@@ -104,7 +104,7 @@ async def test_where_nothing_may_be_written_it_is_read_all_the_same(stage: Stage
     ids=["503", "403"],
 )
 async def test_what_cannot_be_read_is_said_and_tried_again(
-    stage: Stage, failure: Callable[[], PortError], reason: str
+    stage: Stage, logged: list[Json], failure: Callable[[], PortError], reason: str
 ) -> None:
     cluster = stage.cluster("a", *spaces(3))
     stage.hub.put(policy(), static())
@@ -115,6 +115,9 @@ async def test_what_cannot_be_read_is_said_and_tried_again(
         await until(lambda: len(gets(cluster)) >= 3)
         assert {result for _, result in gets(cluster)} == {reason}
         assert ready(service)[0] == "False"
+        refusals = [line for line in logged if line["event"] == "Read was refused"]
+        assert bool(refusals) == (reason == "Forbidden")
+        assert all("rbac --role target" in line["message"] for line in refusals)
         cluster.read_error = None
         await until(lambda: cluster.passwords("quay.io")[SPACE] == "p", within=90.0)
         await settled(service)
