@@ -27,7 +27,7 @@ TEAMS = tuple(f"team-{number:02}" for number in range(5))
 NAME = "everyone"
 SECOND = "second"
 REST_SECONDS = 10.0
-REFUSED = 422
+REFUSED, FORBIDDEN = 422, 403
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 FINE = ("True", "AllSynced")
 
@@ -181,6 +181,26 @@ def test_a_denied_write_shows_and_clears_itself(world: Stage) -> None:
     until(lambda: world.known("Ready", SECOND) == FINE, "the role is taken up", within=90)
     world.shows("denied write is allowed", name=SECOND, Ready=FINE, TargetsSynced=FINE)
     drop_policies(world.hub, SECOND)
+
+
+def test_a_role_that_lets_nothing_be_read_shows_and_clears_itself(world: Stage) -> None:
+    """Without ``get`` all that nobody changes goes on; what somebody changes can be looked at by its metadata alone."""
+    role = world.role(PULL)
+    for rule in (rule for part in role for rule in part.get("rules", ()) if rule.get("resourceNames")):
+        rule["verbs"].remove("get")
+    world.other.authorize(SERVICE, role)
+    path = f"/api/v1/namespaces/{TEAMS[0]}/secrets/{PULL}"
+    until(lambda: world.other.client(SERVICE).ask("GET", path).status == FORBIDDEN, "the role is in force")
+    world.other.edit_secret(TEAMS[0], PULL, {"data": {"more": "eA=="}})
+    world.shows("denied read", Ready=("False", "PartiallySynced"))
+    status = shown(world.hub, NAME)["status"]
+    assert f"north/{TEAMS[0]}: read Secret {TEAMS[0]}/{PULL}" in status["reason"]
+    assert "cannot get resource" in status["reason"]
+    assert "imps-multi rbac --role target --secret-name pull" in status["reason"]
+    assert status["targets"]["summary"] == "9/10"
+    assert world.program.logged("Read was refused", target_cluster="north", namespace=TEAMS[0], secret=PULL)
+    world.grant(PULL)
+    world.shows("read again", Ready=FINE)
 
 
 def test_what_the_server_refuses_shows_in_its_own_words_and_nothing_else_suffers(world: Stage) -> None:

@@ -104,6 +104,7 @@ def test_a_refresh_reaches_every_target_in_place_for_one_call_and_one_request_ea
     targets = [entry for entry in traffic.writes() if entry.name == "pull"]
     assert {(entry.verb, entry.code) for entry in targets} == {("update", 200)}
     assert len(targets) == 300
+    assert traffic.reads() == []
 
 
 def test_a_short_lived_token_is_refreshed_in_time_and_nothing_is_written_meanwhile(world: Stage) -> None:
@@ -118,7 +119,7 @@ def test_a_short_lived_token_is_refreshed_in_time_and_nothing_is_written_meanwhi
         lambda: world.program.metric("imps_event_loop_lag_seconds_count") >= turns + 10,
         "the service's loop turned for five seconds",
     )
-    assert (traffic.writes(), world.registry.mints) == ([], mints)
+    assert (traffic.writes(), traffic.reads(), world.registry.mints) == ([], [], mints)
     until(lambda: world.registry.mints > mints and world.all_right(), "the token is refreshed by itself")
     assert world.registry.mints == mints + 1
 
@@ -139,6 +140,7 @@ def test_a_target_that_somebody_changed_is_put_right_at_once(world: Stage, chang
     assert len(writes) == 1
     assert writes[0][0] in verbs
     assert writes[0][1] == namespace
+    assert traffic.reads() == ([] if change == "deleted" else [(namespace, 200)])
     assert same is (change != "deleted")
     changes += change == "deleted"
     until(

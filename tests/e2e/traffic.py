@@ -9,6 +9,8 @@ from tests.e2e.site import SERVICE
 from tests.realcluster.audit import Entry
 from tests.realcluster.cluster import RealCluster
 
+READING = ("get", "secrets")
+
 
 class Traffic:
     """The service's requests to some clusters from the moment this was made."""
@@ -23,6 +25,10 @@ class Traffic:
     def writes(self) -> list[Entry]:
         """Return every request that tried to change something, refused ones too."""
         return [entry for entry in self.all() if entry.changes]
+
+    def reads(self) -> list[tuple[str, int]]:
+        """Return namespace and answer of every single Secret that was read."""
+        return [(entry.namespace, entry.code) for entry in self.all() if (entry.verb, entry.resource) == READING]
 
     def written(self) -> list[tuple[str, str, int]]:
         """Return verb, namespace and answer of every write, sorted."""
