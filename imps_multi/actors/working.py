@@ -89,11 +89,8 @@ async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> bool:
         if number:
             await here.limiter.take()
             moment = current_time()
-        if moment < here.quiet_until:
-            await anyio.sleep_until(here.quiet_until)
+        if await _held_back(here):
             moment = current_time()
-        if here.setting.closing.is_set:
-            await anyio.sleep_forever()  # nothing new is begun; whoever ends us says when
         plan: TargetPlan | None = early
         if moment - planned > STALE_SECONDS:
             plan = _again(here, early)
@@ -102,6 +99,15 @@ async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> bool:
     if not failed:
         here.queue.forget(namespace)
     return True
+
+
+async def _held_back(here: Station) -> bool:
+    """Wait until the cluster may be asked again; tell whether that took time."""
+    if held := current_time() < here.quiet_until:
+        await anyio.sleep_until(here.quiet_until)
+    if here.setting.closing.is_set:
+        await anyio.sleep_forever()  # nothing new is begun; whoever ends us says when
+    return held
 
 
 async def carry_out(here: Station, plan: TargetPlan, lost: Lost) -> bool:
@@ -138,8 +144,9 @@ async def _read_all(here: Station, namespace: NamespaceName, names: list[SecretN
     for number, name in enumerate(names):
         if number:
             await here.limiter.take()
-        if here.setting.closing.is_set:
-            await anyio.sleep_forever()  # as before a write
+        await _held_back(here)
+        if (told := here.book.to_read(namespace, name)) is None:
+            continue  # a list was first
         started = current_time()
         try:
             secret = await here.client.read_secret(namespace, name)
@@ -153,7 +160,11 @@ async def _read_all(here: Station, namespace: NamespaceName, names: list[SecretN
             here.queue.retry(namespace)
             return
         here.answered(current_time() - started)
-        here.enqueue(here.book.read(namespace, name, secret, now=here.setting.clock()))
+        dues = here.book.read(told, secret, now=here.setting.clock())
+        if dues is None:
+            here.queue.retry(namespace)  # older than what the watch told: the next may not be
+            return
+        here.enqueue(dues)
     here.queue.forget(namespace)
 
 

@@ -244,8 +244,12 @@ class Book:
         """Return what a worker has to read in a namespace: it moved on, and matters to us."""
         if not self.observed.anything_moved:
             return []
+        return [name for name in self.names if self.to_read(namespace, name) is not None]
+
+    def to_read(self, namespace: NamespaceName, name: SecretName) -> SecretMoved | None:
+        """Return the word because of which a Secret has to be read; None where it has not."""
         record = self.observed.namespaces.get(namespace)
-        return [name for name in self.names if self._is_unread(record, (namespace, name))]
+        return self.observed.moved(name, namespace) if self._is_unread(record, (namespace, name)) else None
 
     def plans(self, namespace: NamespaceName, now: float) -> list[TargetPlan]:
         """Plan every watched name in a namespace, and record how each stands."""
@@ -314,14 +318,18 @@ class Book:
 
     # what became of it
 
-    def read(self, namespace: NamespaceName, name: SecretName, secret: SeenSecret | None, *, now: float) -> list[Due]:
-        """Take in what was read; None: it is not there."""
+    def read(self, told: SecretMoved, secret: SeenSecret | None, *, now: float) -> list[Due] | None:
+        """Take in what was read because of this word; None: it is not there, at that version or an earlier one.
+
+        Returns None where that was too old an answer, and nothing better is known yet.
+        """
+        namespace, name = told.namespace, told.name
         if secret is not None:
             dues = self.see(SecretSeen(namespace, name, secret), now=now)
         else:
-            known, told = self.observed.secret(name, namespace), self.observed.moved(name, namespace)
-            versions = [one.resource_version for one in (known, told) if one is not None]
-            dues = self.see(SecretGone(namespace, name, max(versions, default=0)), now=now)
+            dues = self.see(SecretGone(namespace, name, told.resource_version), now=now)
+        if self.observed.moved(name, namespace) is told:
+            return None
         return dues or self.look(namespace, now=now)
 
     def written(self, plan: TargetPlan, uid: Uid, resource_version: int, *, now: float) -> list[Due]:
@@ -347,7 +355,15 @@ class Book:
         if stands and not let_go and self._settles(plan, after, basis, now):
             return []
         spoilt = not (stands or same) and known is not None and self._follow(where, now)
+        if stands:
+            self._stood(where, after, now)
         return self.look(plan.namespace, now=now, urgent=spoilt)
+
+    def _stood(self, where: Where, after: SeenSecret, now: float) -> None:
+        """Record how a target stood after our write, where somebody was faster than the answer: it counts as undone."""
+        record = self.observed.namespaces.get(where[0])
+        if self._is_unread(record, where):
+            self._note(where, self._planner.plan(record, where[1], after, now=now), now)
 
     def _settles(self, plan: TargetPlan, after: SeenSecret, basis: Basis | None, now: float) -> bool:
         """Record how a target stands after its write without planning it again, if that can be said."""

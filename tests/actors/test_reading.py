@@ -5,7 +5,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from imps_multi.ports import Forbidden, PortError, Transient
+from imps_multi.ports import Forbidden, PortError, Throttled, Transient
 from tests.actors.fake_cluster import FakeCluster
 from tests.actors.fake_objects import Json, docker_config
 from tests.actors.fakes import minted, policy, static
@@ -122,6 +122,38 @@ async def test_what_cannot_be_read_is_said_and_tried_again(
         await until(lambda: cluster.passwords("quay.io")[SPACE] == "p", within=90.0)
         await settled(service)
         assert ready(service)[0] == "True"
+
+
+async def test_a_cluster_that_asks_for_quiet_is_not_read_meanwhile(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(3))
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        cluster.read_error = lambda: Throttled("too many requests", retry_after=20.0)
+        cluster.edit(SPACE, "pull", spoil)
+        await until(lambda: len(gets(cluster)) == 1)
+        for space in spaces(3):
+            cluster.edit(space, "pull", spoil)
+        cluster.read_error = None
+        await anyio.sleep(19.0)
+        assert len(gets(cluster)) == 1
+        await until(lambda: set(cluster.passwords("quay.io").values()) == {"p"})
+
+
+async def test_a_server_that_answers_what_was_is_asked_again_after_a_pause(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = stage.cluster("a", *spaces(3))
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        old = cluster.get(SPACE, "pull")
+        monkeypatch.setattr(cluster, "get", lambda *_: old)
+        cluster.edit(SPACE, "pull", spoil)
+        await anyio.sleep(60.0)
+        assert 3 <= len(gets(cluster)) < 30
+        monkeypatch.undo()
+        await until(lambda: cluster.passwords("quay.io")[SPACE] == "p", within=90.0)
 
 
 async def test_a_foreign_secret_that_nobody_wants_is_not_read(stage: Stage) -> None:

@@ -231,7 +231,10 @@ class Cluster:
             if self.die.random() > luck:
                 self.due.add(namespace)  # no answer: tried again
                 return
-            self.enqueue(self.book.read(namespace, name, observe(self.secrets.get((namespace, name))), now=NOW))
+            if (told := self.book.to_read(namespace, name)) is not None:
+                dues = self.book.read(told, observe(self.secrets.get((namespace, name))), now=NOW)
+                assert dues is not None
+                self.enqueue(dues)
 
     def write(self, plan: TargetPlan, luck: float) -> None:
         key = (plan.namespace, plan.name)

@@ -56,6 +56,13 @@ def sent(book: Book, found: Object | None, version: int) -> tuple[TargetPlan, Ob
     return plan, moved(carry_out(found, plan) or {}, version)
 
 
+def read(book: Book, found: SeenSecret | None) -> list[Due] | None:
+    """Read what has to be read."""
+    told = book.to_read(A, PULL)
+    assert told is not None
+    return book.read(told, found, now=NOW)
+
+
 def answer(book: Book, plan: TargetPlan, after: Object) -> list[Due]:
     seen = as_seen(after)
     return book.written(plan, seen.uid, seen.resource_version, now=NOW)
@@ -137,7 +144,7 @@ def test_an_edited_target_is_read_at_once_and_then_repaired() -> None:
     assert book.see(heard(spoilt, 20), now=NOW) == URGENT
     assert (book.unread(A), book.writes(A, now=NOW), book.writing) == ([PULL], [], {A})
     assert line_of(book) == (State.IN_SYNC, "")  # as far as anybody knows
-    assert book.read(A, PULL, as_seen(spoilt), now=NOW) == URGENT
+    assert read(book, as_seen(spoilt)) == URGENT
     assert (book.unread(A), line_of(book)) == ([], (State.PENDING, ""))
     assert isinstance(the_plan(book).write, Update)
 
@@ -147,7 +154,7 @@ def test_an_edit_that_changes_nothing_of_ours_is_read_and_settled() -> None:
     book = listed(resolved(), found=[there])
     touched = changed(there, labels={"their": "label"})
     book.see(heard(touched, 20), now=NOW)
-    assert book.read(A, PULL, as_seen(touched), now=NOW) == []
+    assert read(book, as_seen(touched)) == []
     assert (book.writing, line_of(book)) == (set(), (State.IN_SYNC, ""))
 
 
@@ -155,9 +162,21 @@ def test_what_is_gone_before_it_is_read_is_made_anew() -> None:
     there = written(resolved())
     book = listed(resolved(), found=[there])
     book.see(heard(changed(there, content=b"{}"), 20), now=NOW)
-    assert book.read(A, PULL, None, now=NOW) == URGENT
+    assert read(book, None) == URGENT
     assert isinstance(the_plan(book).write, Create)
     assert book.see(SecretGone(A, PULL, 21), now=NOW) == []  # which the watch says later
+
+
+def test_what_was_made_anew_since_it_was_found_gone_is_there() -> None:
+    there = written(resolved())
+    book = listed(resolved(), found=[there])
+    book.see(heard(changed(there, content=b"{}"), 20), now=NOW)
+    told = book.to_read(A, PULL)
+    assert told is not None
+    book.see(SecretGone(A, PULL, 21), now=NOW)
+    book.see(heard(foreign(22), 22), now=NOW)
+    assert book.read(told, None, now=NOW) == READ
+    assert book.unread(A) == [PULL]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +229,7 @@ def test_what_a_server_made_of_our_labels_is_read(*, watch_first: bool) -> None:
         dues = book.see(heard(stored, 50), now=NOW)
     assert dues
     assert book.unread(A) == [PULL]
-    assert book.read(A, PULL, as_seen(moved(stored, 50)), now=NOW)
+    assert read(book, as_seen(moved(stored, 50)))
     assert isinstance(the_plan(book).write, Update)
 
 
@@ -220,7 +239,7 @@ def test_a_read_that_says_what_was_known_is_the_end_of_it() -> None:
     book = listed(resolved(), found=[moved(there, 20)])
     book.see(heard(changed(there, labels={"their": "label"}), 20), now=NOW)
     assert book.unread(A) == [PULL]
-    assert book.read(A, PULL, as_seen(moved(there, 20)), now=NOW) == []
+    assert read(book, as_seen(moved(there, 20))) == []
     assert (book.unread(A), book.writing) == ([], set())
 
 
@@ -231,13 +250,37 @@ def test_reading_waits_for_no_contest_and_the_repair_does() -> None:
     for number in range(CONTESTED_AFTER + 1):
         spoilt = changed(there, content=b"{}")
         assert book.see(heard(spoilt, 20 + 2 * number), now=NOW) == URGENT
-        (due,) = book.read(A, PULL, as_seen(spoilt), now=NOW)
-        waits.append((due.at or NOW) - NOW)
+        waits.append(wait(read(book, as_seen(spoilt))))
         plan = book._backlog.take(A, now=NOW)
         assert plan is not None
         metadata_of(spoilt)["resourceVersion"] = str(20 + 2 * number)
         there = moved(carry_out(spoilt, plan[0]) or {}, 21 + 2 * number)
         answer(book, plan[0], there)
+    assert waits == [0.0] * CONTESTED_AFTER + [2.0]
+
+
+def wait(dues: list[Due] | None) -> float:
+    """Return in how many seconds the one thing that is due may be done."""
+    assert dues is not None
+    (due,) = dues
+    return (due.at or NOW) - NOW
+
+
+@pytest.mark.parametrize("later", [0, 1], ids=["as-it-is-stored", "right-after"])
+def test_who_undoes_our_writes_before_they_are_answered_is_in_a_contest_too(later: int) -> None:
+    """As an admission webhook that strips a label, or a quick controller."""
+    book = listed(resolved())
+    book.look(A, now=NOW)
+    there: Object | None = None
+    waits = []
+    for number in range(CONTESTED_AFTER + 1):
+        plan = (book._backlog.take(A, now=NOW) or [])[0]
+        book.sending(plan)
+        after = moved(carry_out(there, plan) or {}, 50 + 2 * number)
+        there = moved(changed(after, labels={"imps-multi.io/hub": None}), 50 + 2 * number + later)
+        assert book.see(heard(there, 50 + 2 * number + later), now=NOW) == []
+        assert answer(book, plan, after) == READ
+        waits.append(wait(read(book, as_seen(there))))
     assert waits == [0.0] * CONTESTED_AFTER + [2.0]
 
 
@@ -256,7 +299,7 @@ def test_a_foreign_secret_where_nobody_wants_one_is_not_read_until_somebody_does
     assert touched == A
     assert book.look(A, now=NOW) == READ
     assert book.unread(A) == [PULL]
-    book.read(A, PULL, as_seen(foreign(20)), now=NOW)
+    read(book, as_seen(foreign(20)))
     assert line_of(book) == (State.CONFLICT, "Conflict")
 
 
@@ -288,7 +331,7 @@ def test_what_is_no_longer_wanted_is_forgotten_once_it_is_read() -> None:
     assert book.unread(A) == [PULL]
     for space in book.adopt(seen_from(world(resolved(policy(names=["elsewhere"])), version=2))):
         book.look(space, now=NOW)
-    assert book.read(A, PULL, as_seen(foreign(20)), now=NOW) == []
+    assert read(book, as_seen(foreign(20))) == []
     assert (book.unread(A), book.writing, book.tally.lines((A, PULL))) == ([], set(), ())
 
 
@@ -307,5 +350,5 @@ def test_an_older_word_is_no_news() -> None:
     assert book.unread(A) == []
     old: SeenSecret = as_seen(moved(there, 15))
     book.see(heard(changed(there, content=b"{}"), 30), now=NOW)
-    book.read(A, PULL, old, now=NOW)  # an answer that is out of date does not count
+    assert read(book, old) is None  # an answer that is out of date does not count
     assert book.unread(A) == [PULL]
