@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.contract.client import PARTIAL, PARTIAL_LIST, Api
-from tests.contract.conftest import SECRETS
-from tests.contract.manifests import secret
+from tests.contract.client import PARTIAL, PARTIAL_LIST, Api, Server
+from tests.contract.conftest import EVENTS, SECRETS
+from tests.contract.manifests import event, secret
 
 pytestmark = pytest.mark.anyio
 
@@ -76,3 +76,33 @@ async def test_a_watch_tells_metadata_and_its_bookmarks_too(api: Api) -> None:
         assert set(told["object"]) == {"kind", "apiVersion", "metadata"}
     assert last["object"]["metadata"]["labels"] == {"a": "1"}
     assert mark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+async def test_a_life_is_told_in_metadata_at_the_versions_that_the_writes_were_answered_with(api: Api) -> None:
+    """What changes the data alone has its event too, with a version and nothing to see."""
+    start = (await api.get(SECRETS)).version
+    by_name = {"fieldSelector": "metadata.name=pull", "resourceVersion": start}
+    async with api.watch("/api/v1/secrets", accept=f"{PARTIAL},application/json", **by_name) as stream:
+        labels = {"a": "1"}
+        answers = [await api.made(SECRETS, secret(labels=labels))]
+        answers.append((await api.put(f"{SECRETS}/pull", secret(password="two", labels=labels))).body)
+        answers.append((await api.merge(f"{SECRETS}/pull", {"metadata": {"labels": None}})).body)
+        await api.delete(f"{SECRETS}/pull")
+        told = [one for one in [await stream.event() for _ in range(4)] if one is not None]
+    assert [one["type"] for one in told] == ["ADDED", "MODIFIED", "MODIFIED", "DELETED"]
+    assert all(set(one["object"]) == {"kind", "apiVersion", "metadata"} for one in told)
+    assert [one["object"]["metadata"] for one in told[:3]] == [answer["metadata"] for answer in answers]
+    last, gone = (one["object"]["metadata"] for one in told[2:])
+    assert int(gone.pop("resourceVersion")) > int(last.pop("resourceVersion"))
+    assert gone == last
+
+
+async def test_a_watch_of_metadata_says_in_a_status_that_a_version_is_forgotten(server: Server, api: Api) -> None:
+    old = await api.made(EVENTS, event("a"))
+    for name in "bc":  # the version at which it is compacted is kept
+        await api.made(EVENTS, event(name))
+    await server.compact()
+    async with api.watch(EVENTS, accept=PARTIAL, resourceVersion=old["metadata"]["resourceVersion"]) as stream:
+        error = await stream.event()
+    assert error is not None
+    assert (error["type"], error["object"]["kind"], error["object"]["code"]) == ("ERROR", "Status", 410)
