@@ -352,7 +352,7 @@ class Book:
         same = known is not None and same_secret(known, after)
         if same and not stands and not let_go and plan.namespace not in self.writing:
             return []  # a list was first, and left nothing to do
-        if stands and not let_go and self._settles(plan, after, basis, now):
+        if stands and not let_go and self._settles(plan, after, basis):
             return []
         spoilt = not (stands or same) and known is not None and self._follow(where, now)
         if stands:
@@ -365,14 +365,14 @@ class Book:
         if self._is_unread(record, where):
             self._note(where, self._planner.plan(record, where[1], after, now=now), now)
 
-    def _settles(self, plan: TargetPlan, after: SeenSecret, basis: Basis | None, now: float) -> bool:
+    def _settles(self, plan: TargetPlan, after: SeenSecret, basis: Basis | None) -> bool:
         """Record how a target stands after its write without planning it again, if that can be said."""
         where, record = (plan.namespace, plan.name), self.observed.namespaces.get(plan.namespace)
         as_planned = basis is not None and basis[0] is self._planner and basis[1] is record
         if not as_planned or self.view.pod_rules or not self._backlog.ends_with_one(plan.namespace):
             return False
         holder = self.view.policies.get(plan.policy) if plan.policy else None
-        if holder is None or unknown(holder.resolved.sources) or self._contests.end(where, now) is not None:
+        if holder is None or unknown(holder.resolved.sources):
             return False
         if self.observed.moved(plan.name, plan.namespace) is not None or (line := settled(plan, after)) is None:
             return False
@@ -492,7 +492,6 @@ class Book:
         where = (event.namespace, event.name)
         if not self.observed.apply(event) or where in self._sending:
             return []
-        self._backlog.outdate(event.namespace)
         return self.look(event.namespace, now=now, urgent=self._in_sync(where))
 
     def _is_unread(self, record: NamespaceRecord | None, where: Where) -> bool:

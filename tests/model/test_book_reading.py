@@ -12,6 +12,7 @@ from imps_multi.model.observed import (
     NamespaceSeen,
     SecretGone,
     SecretMoved,
+    SecretSeen,
     SecretsReplaced,
     SeenSecret,
 )
@@ -204,6 +205,15 @@ def test_an_edit_after_our_write_is_read_whichever_comes_first() -> None:
     assert book.unread(A) == [PULL]
 
 
+def test_an_edit_that_was_told_whole_before_the_answer_is_repaired() -> None:
+    book = listed(resolved())
+    book.look(A, now=NOW)
+    plan, after = sent(book, None, 50)
+    book.see(SecretSeen(A, PULL, as_seen(moved(changed(after, content=b"{}"), 51))), now=NOW)
+    answer(book, plan, after)
+    assert (book.writing, line_of(book)) == ({A}, (State.PENDING, ""))
+
+
 def test_what_happened_during_a_write_that_came_to_nothing_is_read() -> None:
     there = written(resolved())
     book = listed(stale(), found=[there])
@@ -255,8 +265,10 @@ def test_reading_waits_for_no_contest_and_the_repair_does() -> None:
         assert plan is not None
         metadata_of(spoilt)["resourceVersion"] = str(20 + 2 * number)
         there = moved(carry_out(spoilt, plan[0]) or {}, 21 + 2 * number)
-        answer(book, plan[0], there)
+        after = answer(book, plan[0], there)
     assert waits == [0.0] * CONTESTED_AFTER + [2.0]
+    assert wait(after) > 0  # then it is said that the contest is over
+    assert line_of(book) == (State.IN_SYNC, "Contested")
 
 
 def wait(dues: list[Due] | None) -> float:
@@ -297,10 +309,20 @@ def test_a_foreign_secret_where_nobody_wants_one_is_not_read_until_somebody_does
     assert (book.unread(A), book.writing) == ([], set())
     (touched,) = book.adopt(seen_from(world(resolved(), version=2)))
     assert touched == A
+    assert book.unread(A) == [PULL]  # before anything is planned
     assert book.look(A, now=NOW) == READ
     assert book.unread(A) == [PULL]
     read(book, as_seen(foreign(20)))
     assert line_of(book) == (State.CONFLICT, "Conflict")
+
+
+def test_what_was_wanted_until_it_was_to_be_read_is_not_read() -> None:
+    book = listed(resolved(policy(names=["elsewhere"])))
+    book.see(heard(foreign(20), 20), now=NOW)
+    for version, wanted in ((2, resolved()), (3, resolved(policy(names=["elsewhere"])))):
+        (space,) = book.adopt(seen_from(world(wanted, version=version)))
+        book.look(space, now=NOW)
+    assert (book.unread(A), book.writing) == ([], set())
 
 
 def test_a_foreign_secret_where_we_want_to_write_is_read_before_we_do() -> None:
