@@ -169,3 +169,32 @@ async def test_a_foreign_secret_that_nobody_wants_is_not_read(stage: Stage) -> N
         await until(lambda: gets(cluster) == [("elsewhere", "ok")])
         await until(lambda: ready(service) == ("False", "Conflict"))
     assert cluster.config("elsewhere", "pull")["quay.io"]["password"] == "stolen"
+
+
+async def test_what_is_gone_when_it_is_read_is_made_anew(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(3))
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        cluster.edit(SPACE, "pull", spoil)
+        cluster.fall_silent()
+        cluster.remove(SPACE, "pull")  # of which the watch says nothing
+        assert await until(lambda: cluster.passwords("quay.io").get(SPACE) == "p") < 0.5
+        await settled(service)
+    assert gets(cluster) == [(SPACE, "NotFound")]
+    assert len(cluster.writes) == 4
+
+
+async def test_an_edit_that_made_a_write_come_too_late_is_read_without_a_pause(stage: Stage) -> None:
+    cluster = stage.cluster("a", *spaces(1))
+    stage.hub.put(policy(sources=("ecr",)), minted())
+    space = spaces(1)[0]
+    async with stage.running() as service:
+        await settled(service)
+        cluster.latency = 0.05
+        await service.sync(next(iter(service.world.value.policies)))
+        await until(lambda: any(one.verb == "replace" for one in cluster.requests))
+        cluster.edit(space, "pull", spoil)  # before the server takes the write up
+        took = await until(lambda: cluster.passwords("ecr.example").get(space) == "token-2")
+    assert [one.result for one in cluster.writes] == ["ok", "Conflict", "ok"]
+    assert took < 0.25, "a backoff would be a quarter of a second, beside three answers of a tenth"
