@@ -79,6 +79,8 @@ async def test_it_is_steered_while_a_cluster_refuses(session: aiohttp.ClientSess
         assert (await api.post("/api/v1/namespaces/ns-0000/secrets", secret())).status == 201
         counters = await steer(session, "GET", control)
         assert (counters["writes"], counters["counts"]["create secrets"]) == (1, 1)
+        sums = await steer(session, "GET", f"{told['control']}/counts")
+        assert sums == {"counts": counters["counts"], "statuses": counters["statuses"]}  # the others were asked nothing
         await steer(session, "POST", f"{control}/faults", {"fault": "fail", "code": 429, "times": 1, "retry_after": 3})
         assert (await api.get("/api/v1/secrets")).headers["Retry-After"] == "3"
         await steer(session, "POST", f"{control}/faults", {"fault": "refuse"})
