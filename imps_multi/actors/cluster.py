@@ -82,15 +82,16 @@ async def session(here: Station, lost: Lost) -> None:
 
 
 async def follow_world(here: Station) -> None:
-    """Take in each new version of what is wanted."""
+    """Take in each new version of what is wanted, when it is our turn: every cluster hears of it in the same moment."""
     reader = here.setting.world.reader()
     while True:
-        world = await reader.next()
-        here.book.drop_names(world.names)
-        touched = here.book.adopt(here.see_world())
-        here.adopted_at = here.setting.clock()
-        here.rethink_watches()
-        await here.look_through(touched)
+        await reader.next()
+        async with here.setting.turn:
+            here.book.drop_names(here.setting.world.value.names)
+            touched = here.book.adopt(here.see_world())
+            here.adopted_at = here.setting.clock()
+            here.rethink_watches()
+            await here.look_through(touched)
         if not reader.fresh:
             here.looked_through = here.book.view.version
             here.settle_picture()

@@ -69,6 +69,8 @@ class Setting:
     """The stations of the clusters that run now; only looked at from outside, by ``plan``."""
     places: Places = field(default_factory=lambda: Places(ROUTINE_AT_ONCE, hold=ROUTINE_HOLD_SECONDS))
     """For routine writes of the whole fleet."""
+    turn: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))
+    """Held by the one cluster that plans many namespaces, so that the loop is free between two handfuls of them."""
     in_flight: InFlight = field(default_factory=InFlight)
     closing: StopSignal = field(default_factory=StopSignal)
     """Set when no new write may begin."""
