@@ -299,8 +299,8 @@ class Signals(Protocol):
     def refreshed(self, provider: str, *, ok: bool) -> None:
         """A mint worked, or failed."""
 
-    def crashed(self, actor: str, error: Exception) -> None:
-        """An actor failed in a way nobody foresaw, and restarts."""
+    def crashed(self, actor: str, error: Exception, *, incarnation: int) -> None:
+        """An actor, ``KIND`` or ``KIND NAME``, failed in a way nobody foresaw, and restarts; it alone says so."""
 
     def quarantined(self, kind: str, name: str, *, active: bool) -> None:
         """A cluster's or a credential's actor spent its restarts; ``active`` False: it runs again."""

@@ -7,7 +7,6 @@ nobody foresaw is restarted, then quarantined, alone.
 from collections.abc import Callable, Iterable
 
 import anyio
-import structlog
 
 from imps_multi.actors.cluster import run_cluster
 from imps_multi.actors.quarantine import Quarantine
@@ -19,8 +18,6 @@ from imps_multi.runtime.latest import Latest
 from imps_multi.runtime.restarts import RestartPolicy
 from imps_multi.runtime.supervisor import ChildStatus, Supervisor
 from imps_multi.runtime.supervisor import Phase as ChildPhase
-
-log = structlog.get_logger()
 
 
 async def run_fleet(
@@ -35,8 +32,7 @@ async def run_fleet(
     quarantine = Quarantine("cluster", setting.signals)
 
     def on_crash(name: str, incarnation: int, error: Exception) -> None:
-        log.error("Cluster's actor failed", target_cluster=name, incarnation=incarnation, exc_info=error)
-        setting.signals.crashed("cluster", error)
+        setting.signals.crashed(f"cluster {name}", error, incarnation=incarnation)
 
     def on_change(status: ChildStatus) -> None:
         quarantine.see(status)

@@ -183,7 +183,7 @@ class Service:
             async with self._supervisor("root", ROOT) as root:
                 store, rest, shown = ports.store, self.reporter.rest, self.shown
                 root.start("hub", ports.hub.run)
-                root.start("hub watcher", lambda: watch_hub(ports.hub, store, self.hub, rest, shown, self._usable))
+                root.start("hub_watcher", lambda: watch_hub(ports.hub, store, self.hub, rest, shown, self._usable))
                 root.start("composer", lambda: run_composer(self.hub, keepers, ports.rules, memory, rest, self.world))
                 root.start("braker", self.braker.run)
                 root.start("reporter", self.reporter.run)
@@ -222,8 +222,7 @@ class Service:
 
     def _supervisor(self, kind: str, policy: RestartPolicy) -> Supervisor:
         def on_crash(name: str, incarnation: int, error: Exception) -> None:
-            log.error("Actor failed", actor=name, incarnation=incarnation, exc_info=error)
-            self.ports.signals.crashed(name, error)
+            self.ports.signals.crashed(name, error, incarnation=incarnation)
 
         quarantine = Quarantine(kind, self.ports.signals)
         return Supervisor(policy=policy, rand=self.ports.rand, on_crash=on_crash, on_change=quarantine.see)

@@ -12,6 +12,9 @@ from prometheus_client.metrics import MetricWrapperBase
 
 OPERATIONS: Final = ("create", "update", "delete")
 RESULTS: Final = ("ok", "error")
+ALONE: Final = ("cluster", "credential", "publisher")
+ROOT: Final = ("braker", "composer", "fleet", "hub", "hub_watcher", "places", "reporter")
+"""Every kind of actor that may restart: their series begin at 0, so that the first restart is an increase."""
 QUEUE: Final = ("targets", "imagepullsecret")
 """The workqueue's name, and the controller's as IMPS has it."""
 
@@ -98,6 +101,8 @@ class Instruments:
         self.know_provider("ecr")
         for result in RESULTS:
             self._state_writes.labels(result)
+        for actor in (*ALONE, *ROOT):
+            self._restarts.labels(actor)
 
     @property
     def clusters(self) -> frozenset[str]:

@@ -52,10 +52,12 @@ class ServiceSignals:
         """Count a mint."""
         self._metrics.refreshed(provider, ok=ok)
 
-    def crashed(self, actor: str, error: Exception) -> None:
-        """Count a restart, and log why with its traceback."""
-        self._metrics.restarted(actor_kind(actor))
-        log.error("Actor failed and restarts", actor=actor, exc_info=error)
+    def crashed(self, actor: str, error: Exception, *, incarnation: int) -> None:
+        """Count a restart, and log why, once, with its traceback."""
+        kind = actor_kind(actor)
+        self._metrics.restarted(kind)
+        where = {"target_cluster": actor[len(kind) + 1 :]} if kind == "cluster" else {}
+        log.error("Actor failed and restarts", actor=actor, **where, incarnation=incarnation, exc_info=error)
 
     def quarantined(self, kind: str, name: str, *, active: bool) -> None:
         """Show and log a quarantine, or its end."""

@@ -280,7 +280,7 @@ class RecordingSignals:
         """Keep a mint's end."""
         self.refreshes.append((provider, ok))
 
-    def crashed(self, actor: str, error: Exception) -> None:
+    def crashed(self, actor: str, error: Exception, *, incarnation: int) -> None:  # noqa: ARG002  # the port's
         """Keep a crash."""
         self.crashes.append((actor, error))
 

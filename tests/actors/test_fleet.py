@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from imps_multi.actors.cluster import CLOSE_SECONDS
 from imps_multi.actors.service import Service
@@ -123,11 +124,13 @@ async def test_a_single_bug_costs_one_restart(stage: Stage) -> None:
 
     cluster.write_error = fail
     stage.hub.put(policy(), static())
-    async with stage.running() as service:
-        await settled(service)
-        assert len(cluster.secrets) == 3
-        assert [name for name, _ in stage.signals.crashes] == ["cluster"]
-        assert cluster.open_clients == 1
+    with capture_logs() as logs:
+        async with stage.running() as service:
+            await settled(service)
+            assert len(cluster.secrets) == 3
+            assert [name for name, _ in stage.signals.crashes] == ["cluster a"]
+            assert cluster.open_clients == 1
+    assert [one for one in logs if one["log_level"] == "error"] == []  # who is told of it says it, once
 
 
 async def test_a_root_actor_that_fails_too_often_ends_the_service_with_its_error(stage: Stage) -> None:

@@ -34,8 +34,8 @@ async def keepers(bench: Bench, stored: dict[str, MintedToken] | None = None) ->
 
 
 def _supervisor(bench: Bench) -> Supervisor:
-    def crashed(name: str, _: int, error: Exception) -> None:
-        bench.signals.crashed(name, error)
+    def crashed(name: str, incarnation: int, error: Exception) -> None:
+        bench.signals.crashed(name, error, incarnation=incarnation)
 
     return Supervisor(policy=ALONE, rand=lambda: 0.5, on_crash=crashed)
 

@@ -72,11 +72,16 @@ def test_a_world_that_moved_on_is_no_warning(result: str) -> None:
 
 def test_a_crash_is_counted_by_kind_and_logged_by_name_with_its_traceback() -> None:
     place = Place()
-    place.signals.crashed("cluster/prod-1", ValueError("no such thing"))
+    place.signals.crashed("cluster arn:aws:eks/prod 1", ValueError("no such thing"), incarnation=2)
     assert place.value("imps_actor_restarts_total", actor="cluster") == 1
     (line,) = place.said()
-    assert line["actor"] == "cluster/prod-1"
+    assert (line["actor"], line["incarnation"]) == ("cluster arn:aws:eks/prod 1", 2)
+    assert line["target_cluster"] == "arn:aws:eks/prod 1"
     assert str(line["exception"]).endswith("ValueError: no such thing")
+
+
+def test_an_actor_that_never_failed_shows_no_restart() -> None:
+    assert {Place().value("imps_actor_restarts_total", actor=actor) for actor in ("cluster", "hub_watcher")} == {0}
 
 
 def test_a_quarantine_shows_until_it_ends() -> None:
