@@ -98,7 +98,9 @@ async def follow_world(here: Station) -> None:
 
 
 async def follow_verdict(here: Station) -> None:
-    """Take in each new word of the brake."""
+    """Take in each new word of the brake at once, and look at what it concerns when it is our turn."""
     reader = here.setting.verdict.reader()
     while True:
-        here.look_at(here.heed(await reader.next()))
+        if touched := here.heed(await reader.next()):
+            async with here.setting.turn:
+                await here.look_through(touched)

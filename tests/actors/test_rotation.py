@@ -4,17 +4,15 @@ from collections import Counter
 
 import anyio
 import pytest
-from anyio.lowlevel import checkpoint
 
 from imps_multi.actors.service import Service
-from imps_multi.actors.station import LOOKS_PER_BREATH
 from imps_multi.app.settling import wait_settled
 from imps_multi.model.hub import HubObject
-from imps_multi.ports import Invalid, Section, Transient
+from imps_multi.ports import Section, Transient
 from imps_multi.runtime.shutdown import StopSignal
 from tests.actors.fake_cluster import FakeCluster
 from tests.actors.fakes import LIFE, minted, policy
-from tests.actors.stage import BOUND, Stage, ready, settled, spaces, until
+from tests.actors.stage import Stage, ready, settled, until
 
 pytestmark = pytest.mark.anyio
 
@@ -207,32 +205,3 @@ async def test_a_pass_waits_for_the_token_that_follows_one_past_half_of_its_life
     async with stage.running() as service:
         await wait_settled(service, StopSignal())
         assert delivered(cluster) == "token-2"
-
-
-async def test_however_many_clusters_hear_of_a_new_token_the_loop_is_free_in_between(stage: Stage) -> None:
-    """What came meanwhile, say a new namespace, waits for a handful of plans: not for those of the whole fleet."""
-    some = [stage.cluster(f"many-{number}", *spaces(2 * LOOKS_PER_BREATH)) for number in range(8)]
-    for cluster in some:
-        cluster.write_error = lambda _namespace, _name: Invalid("no")  # so that none is planned after its answer
-    handfuls: list[int] = []
-
-    def looks(service: Service) -> int:
-        return sum(here.book.looks for here in service.setting.stations.values())
-
-    async def go_between(service: Service) -> None:
-        while True:
-            before = looks(service)
-            await checkpoint()
-            handfuls.append(looks(service) - before)
-
-    async with stage.running() as service, anyio.create_task_group() as group:
-        await until(lambda: all(here.book.synced for here in service.setting.stations.values()))
-        await anyio.sleep(1.0)
-        before = looks(service)
-        group.start_soon(go_between, service)
-        stage.hub.put(minted(identity="two"))
-        with anyio.fail_after(BOUND):
-            while looks(service) - before < 8 * 2 * LOOKS_PER_BREATH:
-                await checkpoint()
-        group.cancel_scope.cancel()
-    assert max(handfuls) <= 2 * LOOKS_PER_BREATH
