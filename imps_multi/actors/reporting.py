@@ -27,12 +27,12 @@ async def keep_reporting(here: Station) -> None:
         with anyio.move_on_after(IDLE_SECONDS):
             await reader.next()
         here.setting.report(report(here))
-        if (wish := (here.book.wish_changes, here.book.growth())) != wished:
+        if (wish := (here.book.targets.wish_changes, here.book.targets.growth())) != wished:
             wished = wish
             here.settle_picture()
-        for _ in range(here.book.uid_changes - uid_changes):
+        for _ in range(here.book.past.uid_changes - uid_changes):
             here.setting.signals.uid_changed(here.name)
-        uid_changes = here.book.uid_changes
+        uid_changes = here.book.past.uid_changes
         await anyio.sleep(min(max(PAUSE_SECONDS, PAUSE_PER_CLUSTER * len(here.setting.stations)), LONGEST_PAUSE))
 
 
@@ -40,22 +40,22 @@ def report(here: Station) -> ClusterReport:
     """Say how the cluster stands now."""
     book, contact = here.book, here.contact.value
     quiet = anyio.current_time() - here.client.last_byte_at
-    tallies = book.policies()
+    tallies = book.targets.policies()
     expiries = [tally.expires_at for tally in tallies.values() if tally.expires_at is not None]
     last_contact = here.setting.clock() - quiet if contact.version else None
-    known = book.listed and here.looked_at == book.view.version
+    known = book.listing.whole and here.looked_at == book.view.version
     settled = known and not (book.writing and not here.writes_nothing)
     return ClusterReport(
         settings=here.member.settings,
         contact=structs.replace(contact, last_contact=last_contact),
-        synced=book.synced,
-        listed=book.listed,
-        lacks_pods=book.lacks_pods,
+        synced=book.listing.synced,
+        listed=book.listing.whole,
+        lacks_pods=book.listing.lacks_pods,
         settled=book.view.version if settled else -1,
         looked=here.looked_at,
         given_up=known and not settled and all(here.queue.failures(one) >= TRIES for one in book.writing),
         policies=tallies,
-        forbidden=dict(book.forbidden),
+        forbidden=dict(book.listing.forbidden),
         expires_at=min(expiries, default=None),
-        misses=here.misses.of(book.view, book.observed.namespaces) if book.listed else {},
+        misses=here.misses.of(book.view, book.observed.namespaces) if book.listing.whole else {},
     )

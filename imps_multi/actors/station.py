@@ -172,7 +172,7 @@ class Station:
         """Tell the book whether the whole picture is there, and the brake what is wished here."""
         self.look_at(self.book.complete(whole_picture=self.book.picture_is_whole))
         current = self.looked_at == self.book.view.version and self.book.view.synced
-        self.setting.wish(self.name, self.book.wishes() if self.book.listed and current else None)
+        self.setting.wish(self.name, self.book.wishes() if self.book.listing.whole and current else None)
         self.touch()
 
     def start_anew(self) -> None:

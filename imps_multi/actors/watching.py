@@ -69,7 +69,7 @@ async def _keep_needed(here: Station, group: TaskGroup, lost: Lost) -> None:
 
 def _needed(here: Station) -> set[tuple[Watched, int]]:
     """Return what is to be watched, beside the namespaces; one that begins anew has another number."""
-    names: set[tuple[Watched, int]] = {(WatchSecrets(name), 0) for name in here.book.names}
+    names: set[tuple[Watched, int]] = {(WatchSecrets(name), 0) for name in here.book.listing.names}
     return names | {(WatchPods(asked), number) for asked, number in here.book.pods.watches.items()}
 
 
@@ -170,7 +170,10 @@ def _refuse(here: Station, watched: WatchSecrets | WatchPods, failure: PortError
     """Say what may not be watched, once, and go on without it."""
     command = "renew the role there: imps-multi rbac --role target"
     if isinstance(watched, WatchSecrets):
-        message, known = f"{failure}; {command} --secret-name {watched.name}", here.book.forbidden.get(watched.name)
+        message, known = (
+            f"{failure}; {command} --secret-name {watched.name}",
+            here.book.listing.forbidden.get(watched.name),
+        )
         touched = here.book.forbid(watched.name, message)
     else:
         message, known = f"{failure}; {command} --config FILE", here.book.pods.forbidden.get(watched.asked)

@@ -37,7 +37,7 @@ def known_cluster(loaded: Loaded, name: str) -> None:
 async def explained(service: Service, cluster: str, namespace: str) -> Explanation | Unknown:
     """Explain a namespace of a cluster, from what a settled service knows."""
     station = next((one for one in service.setting.stations.values() if one.name == cluster), None)
-    if station is None or not station.book.listed:
+    if station is None or not station.book.listing.whole:
         return Explanation(cluster, namespace, unreachable=_why_away(service, cluster))
     records = station.book.observed.namespaces
     record = records.get(NamespaceName(namespace))
@@ -59,15 +59,15 @@ def _why_away(service: Service, cluster: str) -> str:
 
 def _scene(service: Service, station: Station, namespace: NamespaceName) -> Scene:
     book, hub = station.book, service.hub.get(HubSnapshot())
-    seen = {name: book.observed.secret(name, namespace) for name in book.names}
+    seen = {name: book.observed.secret(name, namespace) for name in book.listing.names}
     return Scene(
         view=book.view,
         labels=dict(station.member.settings.labels),
         record=book.observed.namespaces[namespace],
         seen={name: secret for name, secret in seen.items() if secret is not None},
         plans=book.plans(namespace, station.setting.clock()),
-        remembered=book.remembered,
-        forbidden=book.forbidden,
+        remembered=book.past.remembered,
+        forbidden=book.listing.forbidden,
         invalid=service.world.value.invalid,
         by_default={
             name for name, one in hub.policies.items() if one.in_force is not None and one.in_force.clusters is None

@@ -7,7 +7,7 @@ all is right costs nothing here.
 from collections.abc import Iterable, Mapping
 
 from imps_multi.model.names import HubId, PolicyName, SecretName, Uid
-from imps_multi.model.observed import NamespaceRecord, SecretGone, SecretSeen, SecretsReplaced, SeenSecret, WatchEvent
+from imps_multi.model.observed import SecretGone, SecretSeen, SecretsReplaced, SeenSecret, WatchEvent
 from imps_multi.model.observed_fold import Observed
 from imps_multi.model.ownership import Foreign, Ours, marked_adopted, marked_whole, owner
 from imps_multi.model.tally import Where
@@ -18,7 +18,8 @@ Looks = Mapping[Where, SeenSecret]
 class Recollection:
     """Uids of ours that lost their marks, and targets of ours that somebody took away."""
 
-    def __init__(self) -> None:
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
         self.remembered: dict[Uid, PolicyName] = {}
         self.adopted: set[Uid] = set()
         """Those that were adopted, and lost the mark that says so."""
@@ -28,10 +29,15 @@ class Recollection:
         self._parting: dict[Uid, int] = {}
         """What we are giving away, with the version on which that was planned: its answer may be lost."""
 
-    def compare(self, before: Looks, after: Looks, hubs: frozenset[HubId]) -> None:
-        """Take in two looks at some targets, of which the later one is the truth now."""
-        for where, secret in after.items():
+    def compare(self, before: Looks, event: WatchEvent, hubs: frozenset[HubId]) -> None:
+        """Remember what an event, which was taken in, took from targets of ours: their marks, or themselves."""
+        if not isinstance(event, (SecretSeen, SecretGone, SecretsReplaced)):
+            return
+        for where, secret in known_of(self._observed, event).items():
             self.note(where, before.get(where), secret, hubs)
+        for where, known in before.items():
+            if self._observed.secret(where[1], where[0]) is None:
+                self.lose(where, known, hubs)
 
     def note(self, where: Where, before: SeenSecret | None, after: SeenSecret, hubs: frozenset[HubId]) -> None:
         """Remember what was ours and lost its marks, and count what was made anew."""
@@ -56,8 +62,9 @@ class Recollection:
         else:
             self._lost[where] = last
 
-    def lose(self, where: Where, known: SeenSecret, record: NamespaceRecord | None, hubs: frozenset[HubId]) -> None:
+    def lose(self, where: Where, known: SeenSecret, hubs: frozenset[HubId]) -> None:
         """Take in that a target is gone; what goes with its namespace is forgotten."""
+        record = self._observed.namespaces.get(where[0])
         stays = record is not None and not record.terminating
         if stays and isinstance(self._owner(known, hubs), Ours):
             self._lost[where] = known.uid

@@ -124,7 +124,7 @@ def test_what_is_in_sync_is_not_due() -> None:
 def test_a_worker_gets_what_the_last_look_planned_while_nothing_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     book = listed(resolved())
     plans: list[object] = []
-    monkeypatch.setattr(book, "_plan", lambda *of: plans.append(of))
+    monkeypatch.setattr(book.targets, "plan", lambda *of: plans.append(of))
     assert isinstance(the_plan(book, NOW + PLAN_SECONDS).write, Create)
     assert plans == []
     assert book.writes(A, now=NOW) == []  # nothing is kept for a second worker
@@ -150,7 +150,7 @@ def test_no_older_plan_stands_where_a_newer_one_is_not_kept(monkeypatch: pytest.
 
 def test_a_plan_that_waited_for_long_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     book = listed(resolved())
-    monkeypatch.setattr(book, "_plan", lambda *_: None)
+    monkeypatch.setattr(book.targets, "plan", lambda *_: None)
     assert book.writes(A, now=NOW + PLAN_SECONDS + 1) == []
 
 
@@ -179,9 +179,9 @@ def test_nothing_is_due_before_everything_was_listed() -> None:
     book.drop_names(frozenset({PULL}))
     book.adopt(seen_from(world(resolved())))
     assert book.see(NamespacesReplaced((namespace(),), 10), now=NOW) == []
-    assert not book.synced
+    assert not book.listing.synced
     assert book.see(SecretsReplaced(PULL, (), 10), now=NOW) == URGENT
-    assert book.synced
+    assert book.listing.synced
 
 
 def test_an_edit_of_a_target_in_sync_is_urgent() -> None:
@@ -311,7 +311,7 @@ def test_a_target_that_was_stripped_while_we_looked_is_repaired() -> None:
     assert book.see(told(stripped(there), 20), now=NOW) == URGENT
     repair(book, stripped(there), 21)
     assert line_of(book) == (State.IN_SYNC, "")
-    assert book.remembered == {}
+    assert book.past.remembered == {}
 
 
 def test_a_target_that_was_stripped_between_two_lists_is_repaired() -> None:
@@ -358,13 +358,13 @@ def test_another_uid_in_the_place_of_a_target_is_counted_however_it_is_learnt() 
     there = written(resolved(), uid="one")
     book = listed(resolved(), found=[there])
     book.see(SecretGone(A, PULL, 20), now=NOW)
-    assert book.uid_changes == 0
+    assert book.past.uid_changes == 0
     repair(book, None, 21)
-    assert book.uid_changes == 1
+    assert book.past.uid_changes == 1
     book.see(SecretsReplaced(PULL, ((A, as_seen(written(resolved(), uid="two", version=30))),), 30), now=NOW)
-    assert book.uid_changes == 2
+    assert book.past.uid_changes == 2
     book.see(told(written(resolved(), uid="three"), 40), now=NOW)
-    assert book.uid_changes == 3
+    assert book.past.uid_changes == 3
 
 
 @pytest.mark.parametrize("secrets_first", [True, False])
@@ -376,16 +376,16 @@ def test_a_namespace_that_is_made_anew_is_no_change_of_uid(*, secrets_first: boo
         book.see(event, now=NOW)
     assert book.see(NamespaceSeen(NamespaceRecord(A, 23)), now=NOW) == URGENT
     repair(book, None, 24)
-    assert book.uid_changes == 0
+    assert book.past.uid_changes == 0
 
 
 def test_what_was_remembered_of_a_secret_goes_with_it() -> None:
     there = written(resolved())
     book = listed(resolved(), found=[there])
     book.see(told(stripped(there), 20), now=NOW)
-    assert book.remembered == {"uid-1": "p"}
+    assert book.past.remembered == {"uid-1": "p"}
     book.see(SecretGone(A, PULL, 21), now=NOW)
-    assert book.remembered == {}
+    assert book.past.remembered == {}
 
 
 # what became of a write
@@ -424,10 +424,10 @@ def test_what_waits_for_its_policys_edit_to_be_admitted_is_looked_at_when_it_is(
     name = PolicyName("p")
     assert book.judge(frozenset(), frozenset(), {}) == {A}
     assert book.look(A, now=NOW) == []
-    assert book.growth() == {name: 1}
+    assert book.targets.growth() == {name: 1}
     assert book.judge(frozenset(), frozenset(), {name: 1}) == {A}
     assert book.look(A, now=NOW) == URGENT
-    assert book.growth() == {}
+    assert book.targets.growth() == {}
 
 
 def test_a_404_to_an_update_makes_a_create_due() -> None:
@@ -451,7 +451,7 @@ def test_what_was_let_go_is_deleted_and_forgotten() -> None:
     plan = the_plan(book)
     assert isinstance(plan.write, Delete)
     assert book.gone(plan, now=NOW) == []
-    assert (book.wishes().wishes, book.wishes().totals, book.uid_changes) == (frozenset(), {}, 0)
+    assert (book.wishes().wishes, book.wishes().totals, book.past.uid_changes) == (frozenset(), {}, 0)
 
 
 def test_losing_the_whole_picture_stops_a_delete_that_was_due() -> None:
@@ -497,11 +497,11 @@ def test_a_forbidden_name_fails_and_other_names_go_on() -> None:
     book.look(A, now=NOW)
     assert line_of(book, name="second") == (State.FAILED, "Forbidden")
     assert line_of(book) == (State.IN_SYNC, "")
-    assert not book.synced
+    assert not book.listing.synced
     assert book.picture_is_whole
     book.see(SecretsReplaced(forbidden, (), 30), now=NOW)
-    assert book.synced
-    assert book.forbidden == {}
+    assert book.listing.synced
+    assert book.listing.forbidden == {}
     assert line_of(book, name="second") == (State.PENDING, "")
 
 
@@ -509,7 +509,7 @@ def test_a_name_that_is_not_watched_any_more_leaves_nothing_behind() -> None:
     book = listed(resolved(policy(names=["other"])), found=[written(resolved())])
     assert book.wishes().wishes
     assert book.drop_names(frozenset({SecretName("other")})) == {PULL}
-    assert (book.wishes().wishes, book.wishes().totals, dict(book.policies())) == (frozenset(), {}, {})
+    assert (book.wishes().wishes, book.wishes().totals, dict(book.targets.policies())) == (frozenset(), {}, {})
 
 
 def test_a_name_that_is_new_makes_the_picture_incomplete_until_it_is_listed() -> None:
@@ -535,20 +535,20 @@ def test_a_namespace_of_ten_thousand_plans_one() -> None:
 
 def test_excluded_namespaces_are_counted_as_policies_come_and_go() -> None:
     book = listed(resolved(policy(names=["*"], exclude=["team-b"])), spaces=["team-a", "team-b"])
-    assert book.policies()[PolicyName("p")].excluded == 1
+    assert book.targets.policies()[PolicyName("p")].excluded == 1
     for space in book.adopt(seen_from(world(resolved(policy(names=["team-a"])), version=2))):
         book.look(space, now=NOW)
-    assert book.policies()[PolicyName("p")].excluded == 0
+    assert book.targets.policies()[PolicyName("p")].excluded == 0
     for space in book.adopt(seen_from(world(resolved(policy(names=["x"], exclude=["team-*"])), version=3))):
         book.look(space, now=NOW)
-    assert "p" not in book.policies()
+    assert "p" not in book.targets.policies()
 
 
 def test_the_number_of_our_targets_and_the_wishes_are_told_when_they_change() -> None:
     book = listed(resolved())
-    told_before = book.wish_changes
+    told_before = book.targets.wish_changes
     repair(book, None, 20)
-    assert book.wish_changes > told_before
+    assert book.targets.wish_changes > told_before
     assert book.wishes().totals == {"p": 1}
 
 

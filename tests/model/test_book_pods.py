@@ -99,7 +99,7 @@ def test_of_a_thousand_namespaces_and_twenty_policies_a_pod_plans_one_and_an_edi
     assert set(book.unlooked) == set(spaces), "so many are looked at a few at a time"
     for space in list(book.unlooked):
         book.look(space, now=NOW)
-    assert {name: tally.desired for name, tally in book.policies().items()} == dict.fromkeys(
+    assert {name: tally.desired for name, tally in book.targets.policies().items()} == dict.fromkeys(
         (one.name for one in specs), 50
     )
     book.looked.clear()
@@ -127,11 +127,11 @@ def test_a_policy_whose_pods_may_not_be_watched_says_so_and_others_go_on() -> No
     book = book_of(resolved(BY_PODS), resolved(policy("q", secret="other")))
     book.forbid_pods(WATCH, "pods is forbidden")
     assert book.picture_is_whole
-    policies = book.policies()
+    policies = book.targets.policies()
     assert (policies[PolicyName("p")].refused, policies[PolicyName("q")].refused) == ("pods is forbidden", "")
     assert policies[PolicyName("q")].desired == 2
     listed(book, A)
-    assert book.policies()[PolicyName("p")].refused == ""
+    assert book.targets.policies()[PolicyName("p")].refused == ""
 
 
 def test_a_lost_permission_makes_nothing_unwanted() -> None:

@@ -286,12 +286,12 @@ class Cluster:
         book.drop_names(frozenset(SECRET_NAMES))
         book.observed.pods = self.book.pods
         book.adopt(self.book.view)
-        book.remembered.update(self.book.remembered)
+        book.past.remembered.update(self.book.past.remembered)
         known = self.book.observed
         book.see(NamespacesReplaced(tuple(known.namespaces.values()), self.version), now=NOW)
         for name in SECRET_NAMES:
             book.see(SecretsReplaced(name, tuple(known.secrets(name).items()), self.version), now=NOW)
-        gate = self.book.gate
+        gate = self.book.targets.gate
         book.judge(gate.released, gate.held)
         book.complete(whole_picture=gate.whole_picture)
         for namespace in known.namespaces:
@@ -310,7 +310,7 @@ def said(book: Book) -> dict[str, object]:
         "wishes": wishes.wishes,
         "totals": wishes.totals,
         "marked": wishes.marked,
-        "excluded": {name: one.excluded for name, one in book.policies().items() if one.excluded},
+        "excluded": {name: one.excluded for name, one in book.targets.policies().items() if one.excluded},
         "writing": book.writing,
     }
 

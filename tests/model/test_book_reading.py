@@ -91,7 +91,7 @@ def test_nothing_is_planned_again_after_a_write_that_settles_a_target(monkeypatc
     book = listed(resolved())
     book.look(A, now=NOW)
     plan, after = sent(book, None, 50)
-    monkeypatch.setattr(book, "_plan", lambda *_: pytest.fail("it is planned"))
+    monkeypatch.setattr(book.targets, "plan", lambda *_: pytest.fail("it is planned"))
     assert answer(book, plan, after) == []
     assert (book.writing, line_of(book)) == (set(), (State.IN_SYNC, ""))
 

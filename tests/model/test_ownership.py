@@ -164,7 +164,7 @@ def test_what_was_adopted_is_given_back_even_if_the_mark_was_taken_and_then_forg
     place.book.judge(place.book.wishes().wishes, frozenset())
     assert not any(isinstance(plan.write, Delete) for plan in place.work())
     assert place.annotations() == {}
-    assert place.book.remembered == {}
+    assert place.book.past.remembered == {}
     plain = changed(place.found or {}, labels={"a": "1"})
     place.change(plain)
     assert place.work() == []
@@ -181,7 +181,7 @@ def test_what_was_given_away_is_not_taken_back_where_the_answer_was_lost(first: 
     (plan,) = place.book.writes(A, now=NOW)
     place.book.sending(plan)
     place.change(carry_out(place.found, plan))
-    assert place.book.remembered == {}
+    assert place.book.past.remembered == {}
     place.book.judge(frozenset(), frozenset())
     assert place.work() == []
     place.take_up(resolved())
@@ -236,4 +236,4 @@ def test_a_contest_is_told_until_it_was_left_alone_for_a_while() -> None:
     assert due.at <= place.now + SHOWN_SECONDS
     assert place.book.look(A, now=due.at) == []
     assert place.line().reason == ""
-    assert place.book.policies()[PolicyName("p")].reasons == {}
+    assert place.book.targets.policies()[PolicyName("p")].reasons == {}
