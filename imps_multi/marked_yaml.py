@@ -32,6 +32,7 @@ _BASED: Final = re.compile(r"0[0-7]+$|0[xbo]")
 _STEP: Final = re.compile(r"\[([^\]]*)\]|([^.\[]+)")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _MERGE: Final = "<<"
+_UNKNOWN_TAG: Final = "has a tag that is not supported; take it away"
 
 
 class Mistake(Struct, frozen=True, order=True):
@@ -190,12 +191,18 @@ class _Builder:
             case yaml.ScalarEvent():
                 node = Marked(self._scalar(event, line, column), line, column)
             case yaml.SequenceStartEvent():
+                self._tag(event, "seq", line, column)
                 node = self._sequence(line, column)
             case _:
+                self._tag(event, "map", line, column)
                 node = self._mapping(line, column)
         if event.anchor:
             self._anchors[event.anchor] = node
         return node
+
+    def _tag(self, event: Any, own: str, line: int, column: int) -> None:
+        if event.tag not in {None, "!", f"{_TAG}{own}"}:
+            self._mistake(line, column, _UNKNOWN_TAG)
 
     def _below(self, step: str | int, event: Any) -> Marked:
         self._path.append(step)
@@ -291,7 +298,7 @@ class _Builder:
         if kind in {"str", "!"}:
             return text
         if kind not in {"int", "float", "bool", "null"} or type(resolved(text)).__name__ not in {kind, "NoneType"}:
-            self._mistake(line, column, "has a tag that is not supported; take it away")
+            self._mistake(line, column, _UNKNOWN_TAG)
         return resolved(text)
 
 

@@ -96,6 +96,8 @@ def test_quoted_scalars_and_explicit_tags_are_honoured() -> None:
         ("a:\n\t- b", "f.yaml:2:1: a tab stands where YAML allows spaces only"),
         ("a: *s3cret", 'f.yaml:1:4: is an alias of nothing; put a value that starts with "*" in quotes'),
         ("a: !s3cret x", "f.yaml:1:4: has a tag that is not supported; take it away"),
+        ("a: !!python/object:x {b: 1}", "f.yaml:1:4: has a tag that is not supported; take it away"),
+        ("a: !!set [b]", "f.yaml:1:4: has a tag that is not supported; take it away"),
         ("a: !!int x", "f.yaml:1:4: has a tag that is not supported; take it away"),
         ("[a]: 1", "f.yaml:1:1: a key must be a text"),
         ("a: &x [*x]", 'f.yaml:1:8: is an alias of nothing; put a value that starts with "*" in quotes'),

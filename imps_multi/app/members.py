@@ -52,7 +52,8 @@ def members(loaded: Loaded, shared: Shared) -> Members:
             found.append(_member(cluster, connection, shared))
             connections.append(connection)
         except (KubeconfigError, ValueError, OSError) as error:
-            problems.append(ConfigProblem(cluster.place, f"cluster {cluster.settings.name}", str(error)))
+            message = f"cluster {cluster.settings.name}: {error}"
+            problems.append(ConfigProblem(cluster.place, cluster.path, message))
     hub, wrong = _hub(loaded, contexts_of, read)
     if problems or wrong:
         raise InvalidConfiguration([*problems, *wrong])

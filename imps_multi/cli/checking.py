@@ -4,7 +4,7 @@ Blocking. Paths in, findings out, every one with its place. No finding shows a v
 file's kind decides what is loaded for it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,8 @@ from imps_multi.model.names import POLICY_KIND
 if TYPE_CHECKING:
     from imps_multi.config.load import Loaded
 
-CONFIG_FIELDS = frozenset({"hub", "clusters", "defaults", "defaultClusters", "safety", "telemetry", "coordination"})
+CONFIG_FIELDS = frozenset({"hub", "clusters", "defaults", "defaultclusters", "safety", "telemetry", "coordination"})
+"""Names at the top of a configuration, in small letters: one in other letters is a mistake that is to be told."""
 
 
 class Checked(Struct, frozen=True):
@@ -44,8 +45,12 @@ class _Gathered(Struct):
     findings: list[Finding] = field(default_factory=list)
     manifests: list[Manifest] = field(default_factory=list)
     configurations: list["Loaded"] = field(default_factory=list)
+    rests: list["Loaded"] = field(default_factory=list)
+    """What is right of the configurations that are not."""
     seen: set[Path] = field(default_factory=set)
     """Resolved paths of what was looked at, so that nothing counts twice."""
+    as_configurations: set[Path] = field(default_factory=set)
+    """Those of them that are configurations."""
     files: int = 0
     invalid: int = 0
     """How many configurations were not valid."""
@@ -63,10 +68,10 @@ def check(paths: Sequence[Path], environment: Mapping[str, str]) -> Checked:
     gathered = _Gathered()
     for path in paths:
         if path.is_dir():
-            _directory(gathered, path)
+            _directory(gathered, path, lambda file: _file(gathered, file, environment))
         else:
             _file(gathered, path, environment)
-    for loaded in gathered.configurations:
+    for loaded in (*gathered.configurations, *gathered.rests):
         _hub(gathered, loaded)
     only = gathered.configurations[0] if len(gathered.configurations) == 1 else None
     gathered.findings += check_manifests(gathered.manifests, rules_of(only))
@@ -80,7 +85,7 @@ def check(paths: Sequence[Path], environment: Mapping[str, str]) -> Checked:
     )
 
 
-def _directory(gathered: _Gathered, path: Path) -> None:
+def _directory(gathered: _Gathered, path: Path, look: Callable[[Path], None]) -> None:
     if not gathered.is_new(path):
         return
     try:
@@ -92,9 +97,16 @@ def _directory(gathered: _Gathered, path: Path) -> None:
         message = "holds no manifest: there is no *.yaml, *.yml or *.json directly in it"
         gathered.findings.append(Finding(Place(str(path)), message))
     for file in paths:
-        if gathered.is_new(file):
-            gathered.files += 1
-            _manifests(gathered, read_file(file))
+        look(file)
+
+
+def _manifest_file(gathered: _Gathered, path: Path) -> None:
+    if gathered.is_new(path):
+        gathered.files += 1
+        _manifests(gathered, read_file(path))
+    elif path.resolve() in gathered.as_configurations:
+        message = "lies in the hub's directory and is no manifest; move it elsewhere"
+        gathered.findings.append(Finding(Place(str(path), 1, 1), message))
 
 
 def _file(gathered: _Gathered, path: Path, environment: Mapping[str, str]) -> None:
@@ -109,12 +121,13 @@ def _file(gathered: _Gathered, path: Path, environment: Mapping[str, str]) -> No
     except Unreadable as error:
         gathered.findings += [Finding(mistake.place, mistake.message) for mistake in error.mistakes]
     else:
-        if _is_configuration(found):
-            _configuration(gathered, path, environment)
-        elif _is_kubeconfig(found) and not mistakes:
+        if _is_kubeconfig(found) and not mistakes:
             gathered.findings += _kubeconfig(path, found[0])
         elif _is_kubeconfig(found):
             gathered.findings += [Finding(mistake.place, mistake.message) for mistake in mistakes]
+        elif _is_configuration(found):
+            gathered.as_configurations.add(path.resolve())
+            _configuration(gathered, path, environment)
         else:
             _manifests(gathered, read_manifests(content, str(path)))
 
@@ -127,7 +140,7 @@ def _manifests(gathered: _Gathered, file: ManifestFile) -> None:
 
 
 def _is_configuration(found: Sequence[Document]) -> bool:
-    return len(found) == 1 and _keys(found[0]) & CONFIG_FIELDS != set() and "kind" not in _keys(found[0])
+    return any("kind" not in keys and {str(key).lower() for key in keys} & CONFIG_FIELDS for keys in map(_keys, found))
 
 
 def _is_kubeconfig(found: Sequence[Document]) -> bool:
@@ -151,7 +164,7 @@ def _configuration(gathered: _Gathered, path: Path, environment: Mapping[str, st
         gathered.findings += [_of_config(problem.place, problem.path, problem.message) for problem in error.problems]
         if error.rest is not None:
             gathered.findings += _fleet(error.rest)
-            _hub(gathered, error.rest)
+            gathered.rests.append(error.rest)
         return
     gathered.configurations.append(loaded)
     gathered.findings += _fleet(loaded)
@@ -179,7 +192,7 @@ def _fleet(loaded: "Loaded") -> Iterator[Finding]:
             try:
                 read[cluster.kubeconfig].connection(cluster.context)
             except (kubeconfig.KubeconfigError, ValueError, OSError) as error:
-                yield Finding(cluster.place, f"cluster {cluster.settings.name}: {error}")
+                yield _of_config(cluster.place, cluster.path, f"cluster {cluster.settings.name}: {error}")
     hub = loaded.configuration.hub
     if hub.kubeconfig is not None:
         at = "hub.context" if hub.context is not None else "hub.kubeconfig"
@@ -215,7 +228,7 @@ def _hub(gathered: _Gathered, loaded: "Loaded") -> None:
     if directory is None:
         return
     if directory.is_dir():
-        _directory(gathered, directory)
+        _directory(gathered, directory, lambda file: _manifest_file(gathered, file))
     else:
         place = loaded.place("hub.directory")
         gathered.findings.append(

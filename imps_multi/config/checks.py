@@ -6,7 +6,7 @@ Pure; used by ``model`` alone.
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from imps_multi.model.validity import dns_label_problem, dns_subdomain_problem, label_key_problem, label_value_problem
 
@@ -33,12 +33,21 @@ def _namespace(value: str) -> str:
     return value
 
 
-def _labels(value: dict[str, str]) -> dict[str, str]:
-    for key, text in value.items():
-        if (problem := label_key_problem(key)) is not None:
-            raise ValueError(f'the key "{key}" is not valid: {problem}')
-        if (problem := label_value_problem(text)) is not None:
-            raise ValueError(f'the value of "{key}" is not valid: {problem}')
+def _label_key(value: str) -> str:
+    if (problem := label_key_problem(value)) is not None:
+        raise ValueError(f"the key is not valid: {problem}")
+    return value
+
+
+def _label_value(value: str) -> str:
+    if (problem := label_value_problem(value)) is not None:
+        raise ValueError(f"the value is not valid: {problem}")
+    return value
+
+
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004  # pydantic takes a ValueError as the field's fault
     return value
 
 
@@ -60,6 +69,8 @@ Mark = Annotated[str, AfterValidator(_mark)]
 """A hub's id: it becomes a label's value."""
 SecretNameText = Annotated[str, AfterValidator(_secret_name)]
 NamespaceText = Annotated[str, AfterValidator(_namespace)]
-Labels = Annotated[dict[str, str], AfterValidator(_labels)]
+Labels = dict[Annotated[str, AfterValidator(_label_key)], Annotated[str, AfterValidator(_label_value)]]
+NoBoolean = BeforeValidator(_no_boolean)
+"""YAML's ``yes`` and ``true`` are no numbers, though Python takes them for 1."""
 Endpoint = Annotated[str, Field(min_length=1), AfterValidator(_endpoint)]
 Address = Annotated[str, AfterValidator(_address)]

@@ -31,6 +31,8 @@ class Configured(Struct, frozen=True):
     kubeconfig: Path | None
     context: str
     place: Place
+    path: str
+    """Of the entry in the file."""
 
 
 def fleet(loaded: Loaded, contexts_of: ContextsOf) -> tuple[list[Configured], list[ConfigProblem]]:
@@ -85,12 +87,12 @@ def _entry(loaded: Loaded, entry: ClusterEntry, path: str, there: Sequence[str])
     place = loaded.place(path)
     if entry.contexts is None:
         settings = _settings(entry.name or "", defaults, entry)
-        yield Configured(settings, entry.kubeconfig, entry.context or "", place)
+        yield Configured(settings, entry.kubeconfig, entry.context or "", place, path)
         return
     for name in there:
         if _any(entry.contexts, name) and not _any(entry.exclude_contexts, name):
             overrides = [one for one in entry.overrides if _any(one.contexts, name)]
-            yield Configured(_settings(name, defaults, entry, *overrides), entry.kubeconfig, name, place)
+            yield Configured(_settings(name, defaults, entry, *overrides), entry.kubeconfig, name, place, path)
 
 
 def _settings(name: str, defaults: Overridable, *layers: ClusterOptions) -> ClusterSettings:
@@ -131,7 +133,7 @@ def _clashes(clusters: Iterable[Configured]) -> Iterator[ConfigProblem]:
                 f"the cluster name {name} ({_origin(cluster)}) is taken at {earlier.place} ({_origin(earlier)}); give "
                 "one of them another name, by an entry with name and context"
             )
-            yield ConfigProblem(cluster.place, "clusters", message)
+            yield ConfigProblem(cluster.place, cluster.path, message)
 
 
 def _origin(cluster: Configured) -> str:

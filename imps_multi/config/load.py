@@ -4,7 +4,7 @@ Blocking; called at start, by ``validate`` and by the reload in a thread. Relati
 ``${NAME}`` in a string comes from the environment, and ``$$`` is a dollar.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -12,6 +12,7 @@ from msgspec import Struct
 from pydantic import BaseModel, ValidationError
 
 from imps_multi.config.environment import expanded
+from imps_multi.config.forms import misformed
 from imps_multi.config.model import Configuration
 from imps_multi.config.unsupported import RESERVED, unsupported
 from imps_multi.marked_yaml import Document, Mistake, Unreadable, legible
@@ -28,10 +29,19 @@ _MESSAGES: Final = {
     "path_type": "must be a text; put it in quotes",
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "invalid_key": "a key must be a text; put it in quotes",
     "string_too_short": "must not be empty",
     "too_short": "must not be empty",
 }
 """What is said instead of pydantic's own words, by the kind of its error."""
+_OF_KEY: Final = "[key]"
+"""What pydantic adds to the path of a mapping's key, where the key is wrong and not the value."""
 
 
 class ConfigProblem(Struct, frozen=True, order=True):
@@ -79,6 +89,7 @@ def load(path: Path, environment: Mapping[str, str]) -> Loaded:
     found: list[tuple[tuple[Step, ...], str]] = []
     value = expanded(document.value, environment, found)
     found += unsupported(value)
+    found += misformed(value)
     configuration, errors = _validate(value)
     known = {steps for steps, _ in found}
     found += [(steps, message) for steps, message in errors if steps not in known]
@@ -113,20 +124,28 @@ def _of_text(mistakes: Iterable[Mistake]) -> list[ConfigProblem]:
 
 
 def _rest(value: Mapping[str, Any], wrong: Iterable[tuple[Step, ...]], document: Document, path: Path) -> Loaded | None:
-    """Return what is right: the parts, and of the clusters the entries, in which nothing was found."""
-    parts, entries = {steps[0] for steps in wrong if steps}, set[int]()
+    """Return what is right: the parts, and of the hub and the entries of the fleet the fields."""
+    parts, entries, fields = set[str](), set[int](), set[tuple[Step, ...]]()
     for steps in wrong:
         match steps:
-            case ("clusters", int(index), *_):
-                entries.add(index)
             case ("clusters",):
                 return None
+            case ("clusters", int(index), *field):
+                if field and not _telling((*steps[:2], field[0])):
+                    fields.add((*steps[:2], field[0]))
+                else:
+                    entries.add(index)
+            case ("hub", field, *_) if not _telling(("hub", field)):
+                fields.add(("hub", field))
+            case (str(part), *_):
+                parts.add(part)
             case _:
                 pass
-    kept = {name: part for name, part in value.items() if name not in parts - {"clusters"}}
-    kept.setdefault("hub", _ANY_HUB)
+    kept = {name: _without(part, (name,), fields) for name, part in value.items() if name not in parts}
+    kept["hub"] = {"id": "any"} | kept.get("hub", {})
     kept["clusters"] = [
-        _ANY_ENTRY if index in entries else entry for index, entry in enumerate(value.get("clusters", []))
+        _ANY_ENTRY if index in entries else _without(entry, ("clusters", index), fields)
+        for index, entry in enumerate(kept.get("clusters", []))
     ]
     configuration, _ = _validate(kept)
     if configuration is None:
@@ -134,9 +153,20 @@ def _rest(value: Mapping[str, Any], wrong: Iterable[tuple[Step, ...]], document:
     return Loaded(_resolved(configuration, path.absolute().parent), document, path, frozenset(entries))
 
 
-_ANY_HUB: Final = {"id": "any", "inCluster": True}
+def _telling(steps: tuple[Step, ...]) -> bool:
+    """Say whether nothing can be said of a part without this field, or the one that was meant by it."""
+    return near_field(str(steps[-1]), _fields_at(Configuration, steps[:-1])) in _TELLING
+
+
+def _without(part: Any, at: tuple[Step, ...], fields: Container[tuple[Step, ...]]) -> Any:
+    return {name: item for name, item in part.items() if (*at, name) not in fields} if isinstance(part, dict) else part
+
+
+_TELLING: Final = frozenset(
+    {"directory", "stateDirectory", "kubeconfig", "contexts", "excludeContexts", "context", "name", "inCluster"}
+)
 _ANY_ENTRY: Final = {"name": "any", "inCluster": True}
-"""What stands in for parts that are not right, so that the models take the rest; nobody looks at them."""
+"""What stands in for an entry that is not right, so that the models take the rest; nobody looks at it."""
 
 
 def _validate(value: Mapping[str, Any]) -> tuple[Configuration | None, list[tuple[tuple[Step, ...], str]]]:
@@ -144,7 +174,14 @@ def _validate(value: Mapping[str, Any]) -> tuple[Configuration | None, list[tupl
         given = {key: item for key, item in value.items() if key not in RESERVED}
         return Configuration.model_validate(given, by_alias=True, by_name=False), []
     except ValidationError as error:
-        return None, [(one["loc"], _message(one)) for one in error.errors(include_url=False, include_input=False)]
+        return None, [(_steps(one), _message(one)) for one in error.errors(include_url=False, include_input=False)]
+
+
+def _steps(error: Any) -> tuple[Step, ...]:
+    loc: tuple[Step, ...] = error["loc"]
+    if error["type"] == "invalid_key":
+        return (*loc[:-1], str(loc[-1]))  # a number there is a key, and no place in a list
+    return loc[:-1] if loc and loc[-1] == _OF_KEY else loc
 
 
 def _message(error: Any) -> str:

@@ -1,28 +1,47 @@
 """The configuration file as pydantic models: what may be written, and its defaults.
 
 Nothing is read here; ``load`` feeds these with the parsed file and turns their errors into places. Field names are the
-file's. What this version does not do yet is refused by ``unsupported``.
+file's. What this version does not do yet is refused by ``unsupported``, and fields that
+do not go together by ``forms``.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from imps_multi.config.checks import Address, Endpoint, Labels, Mark, NamespaceText, SecretNameText, Text
+from imps_multi.config.checks import (
+    Address,
+    Endpoint,
+    Labels,
+    Mark,
+    NamespaceText,
+    NoBoolean,
+    SecretNameText,
+    Text,
+)
 from imps_multi.config.duration import Duration
 
 Name = Annotated[str, Field(min_length=1, max_length=253)]
-Percent = Annotated[float, Field(ge=0, le=100)]
-Count = Annotated[int, Field(ge=0)]
+Percent = Annotated[float, Field(ge=0, le=100), NoBoolean]
+Count = Annotated[int, Field(ge=0), NoBoolean]
 Globs = list[Text]
 
 
 class Part(BaseModel):
-    """One mapping of the file; unknown fields are errors."""
+    """One mapping of the file; unknown fields are errors, and a known one that is empty counts as not written."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        return {name: item for name, item in value.items() if item is not None or name not in known}
 
 
 class HubConfig(Part):
@@ -43,24 +62,17 @@ class HubConfig(Part):
         """Whether it is a Kubernetes cluster, and not a directory."""
         return self.directory is None
 
-    @model_validator(mode="after")
-    def _one_place(self) -> "HubConfig":
-        given = [self.directory is not None, self.kubeconfig is not None, self.in_cluster]
-        if sum(given) != 1:
-            raise ValueError("needs exactly one of directory, kubeconfig and inCluster")
-        if self.context is not None and self.kubeconfig is None:
-            raise ValueError("context is for a hub by kubeconfig; take it away")
-        if self.directory is None and self.state_directory is not None:
-            raise ValueError("stateDirectory is for a directory hub; one in a cluster keeps its state in hub.namespace")
-        return self
-
 
 class Overridable(Part):
     """Settings of a cluster that ``defaults`` and ``overrides`` may set too; None is not set."""
 
-    requests_per_second: Annotated[float, Field(gt=0)] | None = Field(default=None, description="On average; 200.")
-    burst: Annotated[int, Field(ge=1)] | None = Field(default=None, description="Requests at once; 400.")
-    max_in_flight: Annotated[int, Field(ge=1, le=256)] | None = Field(default=None, description="Unanswered; 16.")
+    requests_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False), NoBoolean] | None = Field(
+        default=None, description="On average; 200."
+    )
+    burst: Annotated[int, Field(ge=1), NoBoolean] | None = Field(default=None, description="Requests at once; 400.")
+    max_in_flight: Annotated[int, Field(ge=1, le=256), NoBoolean] | None = Field(
+        default=None, description="Unanswered; 16."
+    )
     request_timeout: Duration | None = Field(default=None, description="For one request; 30s.")
     connectivity: Literal["always", "intermittent"] | None = Field(
         default=None, description="Whether a cluster's absence makes a policy not Ready; always."
@@ -94,23 +106,6 @@ class ClusterEntry(ClusterOptions):
     name: Name | None = Field(default=None, description="The name of a single cluster.")
     context: Text | None = Field(default=None, description="The context of a single cluster.")
     in_cluster: bool = Field(default=False, description="The cluster that this runs in.")
-
-    @model_validator(mode="after")
-    def _one_form(self) -> "ClusterEntry":
-        if self.in_cluster:
-            if self.name is None or self.kubeconfig is not None or self.contexts is not None:
-                raise ValueError("an inCluster entry needs a name, and neither kubeconfig nor contexts")
-        elif self.kubeconfig is None:
-            raise ValueError('needs kubeconfig with contexts (globs; ["*"] for all), or with name and context')
-        elif (self.contexts is None) == (self.context is None):
-            raise ValueError('needs contexts (globs; ["*"] for all) or name and context, and not both')
-        elif self.context is not None and self.name is None:
-            raise ValueError("needs a name for its context")
-        elif self.contexts is not None and self.name is not None:
-            raise ValueError("takes its names from its contexts; name is for a single context")
-        if self.contexts is None and (self.overrides or self.exclude_contexts):
-            raise ValueError("overrides and excludeContexts are for entries with contexts")
-        return self
 
 
 class AmbientIdentity(Part):
@@ -166,7 +161,9 @@ class SafetyConfig(Part):
 
     per_cluster: PerClusterLimits = PerClusterLimits()
     fleet: FleetLimits = FleetLimits()
-    max_new_targets: Count = Field(default=0, description="0: no limit (the only value in this version).")
+    max_new_targets: Count = Field(
+        default=0, description="0: no limit; else a policy edit that adds more waits for approval."
+    )
 
 
 class Telemetry(Part):

@@ -4,8 +4,9 @@ import re
 from datetime import UTC, datetime
 from functools import lru_cache
 
-_DURATION = re.compile(r"(\d+)(s|m|h|d)")
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(rf"(?:{_PART.pattern})+")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def format_instant(seconds: float) -> str:
@@ -29,6 +30,7 @@ def parse_instant(text: str | None) -> float | None:
 
 
 def parse_duration(text: str | None) -> float | None:
-    """Read ``90s``, ``5m``, ``12h``, ``7d`` in seconds; None for anything else."""
-    found = _DURATION.fullmatch(text or "")
-    return float(found[1]) * _UNITS[found[2]] if found else None
+    """Read ``90s``, ``5m``, ``12h``, ``7d``, as in Go ``1h30m``, ``1.5h``, in seconds; None for anything else."""
+    if _DURATION.fullmatch(text or "") is None:
+        return None
+    return sum(float(count) * _UNITS[unit] for count, unit in _PART.findall(text or ""))

@@ -380,6 +380,7 @@ def test_no_kind_of_mistake_hides_another(place: Path) -> None:
         "config.yaml:1:35:",
         "config.yaml:4:49:",
         "config.yaml:5:38:",
+        "config.yaml:5:5:",
         "config.yaml:6:5:",
         "config.yaml:7:13:",
         "hub/policy.yaml:11:5:",
@@ -453,3 +454,35 @@ def test_without_a_configuration_an_endpoint_s_form_is_all_that_is_looked_at(pla
     errors = [line for line in lines("hub", code=2 if says else 0) if "warning" not in line]
     assert len(errors) == bool(says)
     assert all(f"stringData[tokenURL]: {says}" in line for line in errors)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"{CONFIG}---\n{CONFIG}", "must be one YAML mapping with hub and clusters"),
+        ("Hub: {id: mgmt, directory: ./hub}\nClusters: []\n", "Hub: unknown field (did you mean hub?)"),
+    ],
+)
+def test_a_configuration_is_told_as_one_though_its_first_fields_are_wrong(place: Path, text: str, said: str) -> None:
+    (place / "config.yaml").write_text(text)
+    assert said in "\n".join(lines("config.yaml"))
+
+
+def test_a_directory_may_hold_configurations_and_kubeconfigs_too(place: Path) -> None:
+    (place / "fleet.kubeconfig").rename(place / "fleet.yaml")
+    change(place / "config.yaml", "./fleet.kubeconfig", "./fleet.yaml")
+    assert lines(".", code=0) == []
+    change(place / "config.yaml", "id: mgmt", "id: a b")
+    assert lines(".")[0].startswith("config.yaml:1:7: hub.id: cannot be")
+
+
+def test_a_configuration_in_its_own_hub_is_said_to_be_in_the_way(place: Path) -> None:
+    change(place / "config.yaml", "./hub", ".")
+    (line,) = lines("config.yaml")
+    assert line == f"{place}/config.yaml:1:1: lies in the hub's directory and is no manifest; move it elsewhere"
+
+
+def test_an_error_of_a_cluster_has_the_path_of_its_entry(place: Path) -> None:
+    change(place / "fleet.kubeconfig", "user: u}", "user: nobody}")
+    (line,) = lines("config.yaml")
+    assert line.startswith("config.yaml:3:5: clusters[0]: cluster prod-a: ")

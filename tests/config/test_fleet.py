@@ -81,7 +81,7 @@ def test_a_name_clash_over_the_fleet_names_both_places(tmp_path: Path) -> None:
     entries = "  - {kubeconfig: fleet, contexts: [dev-1]}\n  - {name: dev-1, inCluster: true}"
     (message,) = problems_of(tmp_path, entries)
     expected = (
-        "c.yaml:4:5: clusters: the cluster name dev-1 (inCluster) is taken at c.yaml:3:5 (context dev-1 of fleet)"
+        "c.yaml:4:5: clusters[1]: the cluster name dev-1 (inCluster) is taken at c.yaml:3:5 (context dev-1 of fleet)"
     )
     assert message.startswith(expected)
 

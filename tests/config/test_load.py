@@ -106,6 +106,19 @@ def test_strings_take_the_environment(read: Callable[..., Loaded], tmp_path: Pat
     assert configuration.hub.directory == tmp_path / "${x}" / "bb" / "$y"
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("5m", 300), ("12h", 43200), ("1h30m", 5400), ("1.5m", 90), ("500ms", 0.5)]
+)
+def test_a_duration_has_units_as_go_writes_them(read: Callable[..., Loaded], text: str, seconds: float) -> None:
+    assert read(MINIMAL + f"defaults: {{requestTimeout: {text}}}\n").configuration.defaults.request_timeout == seconds
+
+
+@pytest.mark.parametrize("text", ["30", "'30'", "0s", "-5s", "30 s", "30S", "m", "1h30", "1e3s", "''", "1..5s"])
+def test_a_duration_without_a_unit_or_over_nothing_is_refused(refused: Callable[..., list[str]], text: str) -> None:
+    (message,) = refused(MINIMAL + f"defaults: {{requestTimeout: {text}}}\n")
+    assert message.endswith("defaults.requestTimeout: must be a duration over zero such as 90s, 5m or 12h")
+
+
 def test_a_number_may_come_from_the_environment(read: Callable[..., Loaded]) -> None:
     assert read(MINIMAL + "defaults: {burst: '${B}'}\n", {"B": "7"}).configuration.defaults.burst == 7
 
@@ -149,7 +162,14 @@ def test_a_hub_in_a_cluster_is_read_with_its_defaults(read: Callable[..., Loaded
         (MINIMAL + "network: {}\n", "3:1: network: is not supported by this version; take it away"),
         (MINIMAL + "verification: {}\n", "3:1: verification: is not supported by this version; take it away"),
         (MINIMAL + "coordination: {mode: leader}\n", "coordination.mode: is not supported by this version"),
-        ("hub: {id: a, kubeconfig: b, inCluster: true}\nclusters: []\n", "1:1: hub: needs exactly one of directory"),
+        (
+            "hub: {id: a, kubeconfig: b, inCluster: true}\nclusters: []\n",
+            "1:1: hub: needs exactly one of directory, kubeconfig and inCluster, and has kubeconfig and inCluster",
+        ),
+        (MINIMAL + "defaults: {burst: yes}\n", "3:12: defaults.burst: must be a number"),
+        (MINIMAL + "defaults: {burst: 1.5}\n", "3:12: defaults.burst: must be a whole number"),
+        (MINIMAL + "defaults: {requestsPerSecond: .inf}\n", "defaults.requestsPerSecond: must be a finite number"),
+        (MINIMAL + "1: 2\n", "3:1: 1: a key must be a text; put it in quotes"),
         ("hub: {id: a, inCluster: true, context: c}\nclusters: []\n", "1:1: hub: context is for a hub by kubeconfig"),
         (
             "hub: {id: a, kubeconfig: b, stateDirectory: c}\nclusters: []\n",
@@ -190,9 +210,9 @@ def test_a_mistake_says_where_and_what(refused: Callable[..., list[str]], text: 
         ("{inCluster: true}", "an inCluster entry needs a name"),
         ("{name: a, inCluster: true, overrides: [{contexts: [b]}]}", "are for entries with contexts"),
         ("{name: a, inCluster: true, labels: {a: 1}}", "must be a text; put it in quotes"),
-        ("{name: a, inCluster: true, labels: {a/b/c: x}}", 'the key "a/b/c" is not valid'),
-        ("{name: a, inCluster: true, labels: {a: x y}}", 'the value of "a" is not valid'),
-        ("{name: a, inCluster: true, contxt: b}", "unknown field (did you mean context?)"),
+        ("{name: a, inCluster: true, labels: {a/b/c: x}}", "clusters[0].labels[a/b/c]: the key is not valid"),
+        ("{name: a, inCluster: true, labels: {a: x y}}", "clusters[0].labels.a: the value is not valid"),
+        ("{name: a, inCluster: true, lables: {}}", "unknown field (did you mean labels?)"),
         ("{kubeconfig: a, contexts: [b], overrides: [{paused: true}]}", "is required"),
     ],
 )
@@ -219,6 +239,32 @@ def test_every_mistake_is_told_at_once_and_in_order(refused: Callable[..., list[
     ]
 
 
+def test_what_is_wrong_in_itself_hides_no_fields_that_do_not_go_together(refused: Callable[..., list[str]]) -> None:
+    text = (
+        "hub: {id: '', directory: a, kubeconfig: b}\nclusters:\n  - {kubeconfig: a, burst: x}\n"
+        "  - {name: c, inCluster: true, context: d, labels: {a: 1, b b: c}}\n"
+    )
+    assert [message.partition(": ")[2].split(",")[0] for message in refused(text)] == [
+        "hub: needs exactly one of directory",
+        "hub.id: cannot be the value of a label",
+        'clusters[0]: needs contexts (globs; ["*"] for all) or name and context',
+        "clusters[0].burst: must be a whole number",
+        "clusters[1]: an inCluster entry needs a name",
+        "clusters[1].labels.a: must be a text; put it in quotes",
+        "clusters[1].labels[b b]: the key is not valid: may have letters",
+    ]
+
+
+def test_a_mistyped_field_is_told_once_as_what_was_meant(refused: Callable[..., list[str]]) -> None:
+    (message,) = refused("hub: {id: a, directry: b}\nclusters: []\n")
+    assert message.endswith("hub.directry: unknown field (did you mean directory?)")
+
+
+def test_a_field_without_a_value_counts_as_not_written(read: Callable[..., Loaded]) -> None:
+    empty = "hub: {id: a, directory: b, inCluster: false, kubeconfig: , previousIDs: }\nclusters: []\ndefaults:\n"
+    assert read(empty).configuration == read("hub: {id: a, directory: b}\nclusters: []\n").configuration
+
+
 def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration, match=r"none\.yaml: cannot be read: No such file or directory"):
         load(tmp_path / "none.yaml", {})
@@ -234,14 +280,19 @@ def test_what_is_written_twice_hides_no_other_mistake(refused: Callable[..., lis
     ]
 
 
-def test_the_rest_of_an_invalid_configuration_is_what_is_right_in_it(read: Callable[..., Loaded]) -> None:
-    text = "hub: {id: '', directory: ./hub}\nclusters:\n  - {kubeconfig: a}\n  - {name: b, inCluster: true}\n"
+def test_the_rest_of_an_invalid_configuration_is_what_is_right_in_it(
+    read: Callable[..., Loaded], tmp_path: Path
+) -> None:
+    text = (
+        "hub: {id: '', directory: ./hub}\nclusters:\n  - {kubeconfig: a}\n  - {kubeconfig: a, contxts: [b]}\n"
+        "  - {name: b, inCluster: true, burst: x}\n"
+    )
     with pytest.raises(InvalidConfiguration) as caught:
         read(text)
     rest = caught.value.rest
     assert rest is not None
-    assert rest.left_out == {0}
-    assert (rest.configuration.hub.directory, rest.configuration.clusters[1].name) == (None, "b")
+    assert rest.left_out == {0, 1}
+    assert (rest.configuration.hub.directory, rest.configuration.clusters[2].name) == (tmp_path / "hub", "b")
 
 
 def test_nothing_is_left_of_a_configuration_whose_clusters_are_no_list(read: Callable[..., Loaded]) -> None:

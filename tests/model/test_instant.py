@@ -41,13 +41,14 @@ def test_an_instant_is_read_with_its_zone_or_not_at_all(text: str | None, moment
         ("5m", 300.0),
         ("1h", 3600.0),
         ("7d", 604_800.0),
-        ("1h30m", None),
+        ("1h30m", 5400.0),
+        ("1h 30m", None),
         ("-1h", None),
         ("1", None),
         (None, None),
     ],
 )
-def test_a_duration_is_a_number_and_a_unit(text: str | None, seconds: float | None) -> None:
+def test_a_duration_is_numbers_each_with_a_unit(text: str | None, seconds: float | None) -> None:
     assert parse_duration(text) == seconds
 
 
