@@ -23,8 +23,9 @@ from imps_multi.model.hub import Place, SourceSecret, inline_secret
 from imps_multi.model.hub_fold import duplicates
 from imps_multi.model.inline_source import ECR, inline_ecr
 from imps_multi.model.matching import glob_match, nearest_name
-from imps_multi.model.merge_remarks import merge_remarks
+from imps_multi.model.merge_remarks import merge_remarks, too_large
 from imps_multi.model.names import POLICY_KIND, NamespaceName
+from imps_multi.model.planning import TOO_LARGE
 from imps_multi.model.policy import InvalidPolicy, Policy, SourceRef
 from imps_multi.model.policy_parse import parse_policy, with_default_clusters
 from imps_multi.model.source_parse import parse_source
@@ -84,6 +85,7 @@ def check_manifests(manifests: Sequence[Manifest], rules: Rules) -> Iterator[Fin
 def _policy(manifest: Manifest, sources: Mapping[SourceRef, Manifest], rules: Rules) -> Iterator[Finding]:
     policy = parse_policy(manifest.object.content)
     assert isinstance(policy, Policy)  # it has no findings
+    yield from (Finding(manifest.place(one.path), str(one), warning=True) for one in policy.remarks)
     yield from _clusters(manifest, policy, rules)
     for index, ref in _refs(manifest):
         path = f"spec.registry.credentials[{index}]"
@@ -142,9 +144,12 @@ def _overlaps(
     policy = parse_policy(manifest.object.content)
     assert isinstance(policy, Policy)  # it has no findings
     known = {ref: interpret(inline_secret(ref)) for ref in policy.sources if ref.inline} | dict(given)
-    for remark in merge_remarks([_as_resolved(ref, known[ref]) for ref in policy.sources if ref in known]):
-        path = "spec.registry.credentials"
+    sources = [_as_resolved(ref, known[ref]) for ref in policy.sources if ref in known]
+    path = "spec.registry.credentials"
+    for remark in merge_remarks(sources):
         yield Finding(manifest.place(path), f"{path}: {remark}", warning=True)
+    if too_large(sources):
+        yield Finding(manifest.place(path), f"{path}: {TOO_LARGE}")
 
 
 def _as_resolved(ref: SourceRef, given: Interpretation) -> SourceState:

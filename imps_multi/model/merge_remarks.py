@@ -6,7 +6,7 @@ Pure; reads the sources as resolved, never a value. ``readiness`` adds it to wha
 from collections.abc import Sequence
 
 from imps_multi.model.credential import SourceState
-from imps_multi.model.dockerconfig import LARGE_SECRET_BYTES, merge, render
+from imps_multi.model.dockerconfig import LARGE_SECRET_BYTES, MAX_SECRET_BYTES, merge, render
 from imps_multi.model.payload import merge_source_settings
 
 
@@ -23,6 +23,12 @@ def merge_remarks(sources: Sequence[SourceState]) -> list[str]:
         for setting, index in settings.lost
     ]
     size = len(render(merged.entries, settings.kept))
-    if size > LARGE_SECRET_BYTES:
+    if LARGE_SECRET_BYTES < size <= MAX_SECRET_BYTES:
         remarks.append(f"the merged Secret is large: {size >> 10} KiB, in every namespace")
     return remarks
+
+
+def too_large(sources: Sequence[SourceState]) -> bool:
+    """Say whether an API server would refuse the merged Secret for its size."""
+    entries = merge([source.entries for source in sources]).entries
+    return len(render(entries, merge_source_settings(sources).kept)) > MAX_SECRET_BYTES

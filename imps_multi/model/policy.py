@@ -54,6 +54,17 @@ class TargetSecret(Struct, frozen=True):
     annotations: tuple[tuple[str, str], ...] = ()
 
 
+class SpecProblem(Struct, frozen=True):
+    """What is wrong in a manifest: the path from its root, and a sentence that says what to do."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        """Return ``path: message``."""
+        return f"{self.path}: {self.message}"
+
+
 class Policy(Struct, frozen=True):
     """A valid policy. ``clusters`` is None where the manifest has no ``target.clusters``."""
 
@@ -75,17 +86,8 @@ class Policy(Struct, frozen=True):
     """The value of the approve annotation."""
     pods: PodSelection = PodSelection()
     """Namespaces that are selected by the pods in them, beside ``namespaces``."""
-
-
-class SpecProblem(Struct, frozen=True):
-    """What is wrong in a manifest: the path from its root, and a sentence that says what to do."""
-
-    path: str
-    message: str
-
-    def __str__(self) -> str:
-        """Return ``path: message``."""
-        return f"{self.path}: {self.message}"
+    remarks: tuple[SpecProblem, ...] = ()
+    """What is worth saying of the manifest though nothing is wrong."""
 
 
 class InvalidPolicy(Struct, frozen=True):

@@ -20,6 +20,7 @@ from imps_multi.model.names import (
     DOMAIN,
     IMPS_LAST_APPLIED,
     IMPS_OWNER_LABEL,
+    MANAGED_BY,
     MANAGED_BY_LABEL,
     POLICY_API_VERSION,
     POLICY_KIND,
@@ -80,7 +81,8 @@ def parse_policy(content: Mapping[str, Any], *, generation: int | None = None) -
     given_target = _required(fields, given, "spec.target")
     target = given_target or {}
     fields.known_only(target, "spec.target", TARGET_FIELDS)
-    secret = _target_secret(fields, _required(fields, given_target, "spec.target.secret"))
+    given_secret = _required(fields, given_target, "spec.target.secret")
+    secret = _target_secret(fields, given_secret)
     policy = Policy(
         name=PolicyName(name),
         generation=generation if generation is not None else content_generation(spec, annotations),
@@ -98,6 +100,7 @@ def parse_policy(content: Mapping[str, Any], *, generation: int | None = None) -
         created=_timestamp(metadata.get("creationTimestamp")),
         sync_request=annotations.get(SYNC_ANNOTATION, ""),
         approve_request=annotations.get(APPROVE_ANNOTATION, ""),
+        remarks=_secret_remarks(given_secret or {}),
     )
     return policy if not fields.problems else _invalid(policy, fields.problems)
 
@@ -241,16 +244,25 @@ def _target_secret(fields: Fields, secret: Mapping[str, object] | None) -> Targe
     )
     if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATIONS_SIZE:
         fields.problem(f"{path}.annotations", f"are more than {ANNOTATIONS_SIZE} bytes together; shorten them")
+    labels.pop(MANAGED_BY_LABEL, None)  # charts put theirs everywhere, and IMPS takes such a policy
     labels.pop(IMPS_OWNER_LABEL, None)  # IMPS's own marks, which IMPS writes over whatever a policy says
     annotations.pop(IMPS_LAST_APPLIED, None)
     return TargetSecret(SecretName(name), tuple(sorted(labels.items())), tuple(sorted(annotations.items())))
+
+
+def _secret_remarks(secret: Mapping[str, object]) -> tuple[SpecProblem, ...]:
+    labels = secret.get("labels")
+    if not isinstance(labels, Mapping) or labels.get(MANAGED_BY_LABEL, MANAGED_BY) == MANAGED_BY:
+        return ()
+    path = join("spec.target.secret.labels", MANAGED_BY_LABEL)
+    return (SpecProblem(path, f"is written as {MANAGED_BY}, whatever a policy says; take it away"),)
 
 
 def _pairs(fields: Fields, value: object, path: str, problem_of: Callable[[str, str], str | None]) -> dict[str, str]:
     """Read the labels or the annotations that targets are to carry."""
     pairs = fields.text_map(value, path)
     for key, text in pairs.items():
-        if key == MANAGED_BY_LABEL or key.startswith(f"{DOMAIN}/"):
+        if key.startswith(f"{DOMAIN}/"):
             fields.problem(join(path, key), "is imps-multi's own mark; take it away")
         elif (problem := problem_of(key, text)) is not None:
             fields.problem(join(path, key), f"is not valid: {problem}")

@@ -17,9 +17,9 @@ from imps_multi.model.readiness import (
     Circumstances,
     Ready,
     Severity,
-    concerns,
     credentials_fresh,
     ending_text,
+    held_of,
     held_text,
     reached,
     readiness,
@@ -84,7 +84,7 @@ def _computed(resolved: Resolved, around: Circumstances, previous: PolicyStatus 
     mine = tallies_of(resolved, around)
     counts = target_counts(mine.values())
     ready = readiness(resolved, around)
-    held = [one for one in around.held if one.policy == policy.name or concerns(one, resolved)]
+    held = held_of(resolved, around)
     expansions = [one for one in around.expansions if one.policy == policy.name]
     rows = [
         ("Ready", ready),

@@ -19,6 +19,7 @@ from imps_multi.model.names import ClusterName, PolicyName
 from imps_multi.model.payload import allowed
 from imps_multi.model.report import ClusterReport, Phase, PolicyTally
 from imps_multi.model.status import PolicyStatus, TargetCounts
+from imps_multi.model.target_plan import Wish
 from imps_multi.model.validity import dns_label_problem
 from imps_multi.model.view import reaches
 from imps_multi.model.wording import counted
@@ -116,7 +117,7 @@ def _target_trouble(resolved: Resolved, around: Circumstances) -> Ready | None:
 
 
 def _held_row(resolved: Resolved, around: Circumstances) -> Ready | None:
-    held = [one for one in around.held if one.policy == resolved.policy.name or concerns(one, resolved)]
+    held = held_of(resolved, around)
     return Ready("False", "DeletionHeld", held_text(held) + ending_text(resolved), Severity.WRONG) if held else None
 
 
@@ -223,7 +224,7 @@ def credentials_fresh(resolved: Resolved, around: Circumstances) -> Ready:
 
 
 def _remarks(resolved: Resolved, around: Circumstances) -> str:
-    remarks = []
+    remarks = list(map(str, resolved.policy.remarks))
     names = sorted(around.reports)
     selection = resolved.policy.clusters
     for pattern in selection.names if selection is not None else ():
@@ -333,9 +334,22 @@ def target_counts(tallies: Iterable[PolicyTally]) -> TargetCounts:
     )
 
 
-def concerns(one: HeldSet, resolved: Resolved) -> bool:
-    """Say whether a held set has members of a policy."""
-    return any(wish.policy == resolved.policy.name for wish in one.members)
+def held_of(resolved: Resolved, around: Circumstances) -> list[HeldSet]:
+    """Return the held sets that a policy waits for: with members of its own, or with targets that it takes over."""
+    name = resolved.policy.name
+    mine = {cluster: tally for cluster, tally in tallies_of(resolved, around).items() if tally.held}
+    return [
+        one
+        for one in around.held
+        if one.policy == name or any(wish.policy == name or _awaited(wish, resolved, mine) for wish in one.members)
+    ]
+
+
+def _awaited(wish: Wish, resolved: Resolved, mine: Mapping[ClusterName, PolicyTally]) -> bool:
+    """Say whether what another policy would lose is the target that this one wants there."""
+    tally = mine.get(wish.cluster)
+    wanted = tally is not None and wish.namespace in tally.namespaces
+    return wanted and bool(wish.loses) and wish.secret == resolved.policy.secret.name
 
 
 def held_text(held: Iterable[HeldSet]) -> str:

@@ -1,3 +1,5 @@
+import json
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -167,6 +169,16 @@ def test_a_registry_that_two_sources_of_a_policy_name_is_a_warning(place: Path) 
             "registry-access/dockerhub names registry.example.com too, which an earlier source gives"
         )
     ]
+
+
+def test_a_merged_secret_that_no_api_server_takes_is_an_error(place: Path) -> None:
+    auth = b64encode(b"u:" + b"p" * 40_000).decode()
+    config = json.dumps({"auths": {f"{number}.example.com": {"auth": auth} for number in range(12)}})
+    content = b64encode(config.encode()).decode()
+    head = SOURCE.partition("stringData")[0]
+    (place / "hub" / "source.yaml").write_text(f"{head}data: {{.dockerconfigjson: {content}}}\n")
+    (line,) = lines("hub")
+    assert line == "hub/policy.yaml:6:5: spec.registry.credentials: the merged Secret is over 1 MiB"
 
 
 @pytest.mark.parametrize(

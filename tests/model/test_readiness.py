@@ -87,8 +87,10 @@ def around(*reports: ClusterReport, held: tuple[HeldSet, ...] = ()) -> Circumsta
     return Circumstances(reports={one.settings.name: one for one in reports}, held=held, now=NOW)
 
 
-def held_set(policy: str = "team") -> HeldSet:
-    wish = Wish(TEAM, ClusterName("a"), NamespaceName("x"), SecretName("pull"))
+def held_set(policy: str = "team", loses: tuple[str, ...] = ()) -> HeldSet:
+    """Make a held set of one target; of ``team``, unless its policy is given."""
+    owner, lost = PolicyName(policy or TEAM), tuple(map(RegistryKey, loses))
+    wish = Wish(owner, ClusterName("a"), NamespaceName("x"), SecretName("pull"), lost)
     return HeldSet(id="abc", policy=PolicyName(policy), members=frozenset({wish}), why="too many")
 
 
@@ -157,6 +159,22 @@ ROWS = [
         id="pending, before held",
     ),
     pytest.param(resolved(), around(AWAY, held=(held_set(),)), "False", "DeletionHeld", 1, id="held, before away"),
+    pytest.param(
+        resolved(),
+        around(report(tally=tally(held=1, desired=3)), held=(held_set("former", loses=("a.io",)),)),
+        "False",
+        "DeletionHeld",
+        1,
+        id="held, of a policy whose target it is to take over",
+    ),
+    pytest.param(
+        resolved(),
+        around(report(), held=(held_set("former", loses=("a.io",)),)),
+        "True",
+        "AllSynced",
+        0,
+        id="held, of a policy that has nothing to do with it",
+    ),
     *(
         pytest.param(
             resolved(),
@@ -295,6 +313,15 @@ def test_a_setting_that_an_earlier_source_decides_is_said() -> None:
     assert "registry-access/later has credsStore too, which an earlier source decides" in status.reason
     assert "credsStore" not in policy_status(resolved(later, first), around(report()), None).reason
     assert "PLANTED" not in status.reason
+
+
+def test_what_is_odd_about_a_manifest_is_said_and_wrong_it_is_not() -> None:
+    odd = resolved()
+    remarks = (SpecProblem("spec.target.secret.labels.a", "is written as b"),)
+    odd = structs.replace(odd, policy=structs.replace(odd.policy, remarks=remarks))
+    status = policy_status(odd, around(report()), None)
+    assert status.reason == "2/2 targets are in sync; spec.target.secret.labels.a: is written as b"
+    assert (conditions(status)["Ready"], exit_code([status])) == (("True", "AllSynced"), 0)
 
 
 def test_what_is_odd_about_a_source_is_said_and_wrong_it_is_not() -> None:
