@@ -150,7 +150,7 @@ class Assembly:
         service = self.service
         status = service.reporter.compute()
         return MetricsSnapshot(
-            clusters=tuple(service.reporter.reports.values()),
+            clusters=tuple(service.reporter.facts().reports.values()),
             policies={PolicyName(view.name): tuple(view.status.conditions) for view in status.policies},
             sources=tuple(service.world.value.sources.values()),
             queues={name: _queue(station.queue.counts()) for name, station in service.setting.stations.items()},

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from imps_multi.telemetry.redaction import LONGEST_TRACEBACK, redact_fields, redact_text
+from imps_multi.redaction import LONGEST_TRACEBACK, redact_fields, redact_text
 
 FORMATS: Final = ("auto", "json", "console")
 LEVELS: Final = ("debug", "info", "warning", "error")

@@ -96,6 +96,18 @@ async def test_a_changed_kubeconfig_is_taken_up(tmp_path: Path) -> None:
         await until(assembly, lambda: names(assembly) == ["one", "two"])
 
 
+async def test_a_cluster_is_not_up_in_the_metrics_from_the_moment_it_is_configured(tmp_path: Path) -> None:
+    """The fleet's actor does not run here: nobody has reported anything yet."""
+    await write(tmp_path / "c.yaml", config())
+    await write(tmp_path / "fleet", kubeconfig("one"))
+    async with reloading(tmp_path) as assembly:
+        await write(tmp_path / "fleet", kubeconfig("one", "two"))
+        await until(assembly, lambda: names(assembly) == ["one", "two"])
+        page = assembly.metrics.render()[0].decode().splitlines()
+        assert "imps_targets_configured 2.0" in page
+        assert {f'imps_target_up{{target_cluster="{name}"}} 0.0' for name in ("one", "two")} <= set(page)
+
+
 async def test_an_invalid_change_keeps_the_last_good_one_until_it_is_mended(tmp_path: Path) -> None:
     await write(tmp_path / "c.yaml", config())
     await write(tmp_path / "fleet", kubeconfig("one"))

@@ -1,8 +1,11 @@
 """Each refusal of an API server as the error that says what to do."""
 
+import base64
+import json
+
 import pytest
 
-from imps_multi.kube.answers import read_status, refusal
+from imps_multi.kube.answers import Status, read_status, refusal
 from imps_multi.ports import (
     AlreadyExists,
     Conflict,
@@ -91,3 +94,15 @@ def test_a_transient_refusal_was_an_answer(code: int, reason: Reason) -> None:
 )
 def test_the_message_is_the_servers_own_cut_and_printable(code: int, body: bytes, expected: str) -> None:
     assert str(refusal("try", "https://s", read_status(code, body))) == expected
+
+
+@pytest.mark.parametrize("before", ["", "denied: " * 33], ids=["at the beginning", "where the message is cut"])
+def test_what_a_webhook_quotes_of_a_secret_is_not_in_the_message(before: str) -> None:
+    """Base64 as in the Secret, an entry of it, and its ``auth`` alone."""
+    auth = base64.b64encode(b"robot:marked-password-5150").decode()
+    entry = json.dumps({"auths": {"a.example.com": {"password": "marked-password-5150", "auth": auth}}})
+    whole = base64.b64encode(entry.encode()).decode()
+    for quoted in (whole, entry, auth):
+        said = str(refusal("try", "https://s", Status(code=400, reason="Denied", message=f"{before}{quoted} is bad")))
+        assert said.startswith("try on https://s: 400 Denied: ")
+        assert [form for form in (whole[:16], auth[:16], "marked-password") if form in said] == []

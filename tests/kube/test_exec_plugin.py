@@ -151,6 +151,11 @@ async def test_a_failing_one_shows_the_beginning_of_its_stderr_and_nothing_of_st
     assert "\x1b" not in said
 
 
+async def test_a_failing_one_that_quotes_its_token_does_not_tell_it(plugin: Plugin) -> None:
+    said = await failure(plugin.plugin(plugin.spec(f"sys.exit('no log-in with token={MARKER}')")).login)
+    assert said.endswith("it ended with 1: no log-in with token=[redacted]")
+
+
 async def test_a_missing_one_shows_the_install_hint(plugin: Plugin) -> None:
     spec = ExecSpec(api_version=V1, command="/no/such/plugin", install_hint="brew install it")
     said = await failure(plugin.plugin(spec).login)

@@ -1,7 +1,8 @@
-"""Takes secrets out of whatever is about to be logged, by the name of a field and by the look of a value.
+"""Takes secrets out of whatever is about to be logged or told, by the name of a field and by the look of a value.
 
-The last net, not the first: nobody should hand a secret to a logger. Pure; used by ``logs`` on every record, those of
-libraries and their tracebacks included. When in doubt it cuts: a log line with a hole is better than one with a key.
+The last net, not the first: nobody should hand a secret to a logger. Pure; used by telemetry on every record, those of
+libraries and their tracebacks included, and by kube on the words of servers and plugins, which a status shows too. When
+in doubt it cuts: a log line with a hole is better than one with a key.
 """
 
 import re

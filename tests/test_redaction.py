@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imps_multi.telemetry.redaction import LONGEST, REDACTED, redact, redact_fields, redact_text, secret_key
+from imps_multi.redaction import LONGEST, REDACTED, redact, redact_fields, redact_text, secret_key
 
 MARK = "MARKED-s3cr3t-value"
 AUTH = base64.b64encode(f"user:{MARK}".encode()).decode()
@@ -88,7 +88,7 @@ def test_a_token_is_known_by_its_look(token: str) -> None:
         "3b0e4a1e-4c1b-4f59-9f0e-0d8a7f1c2b3d",
         "sha256:" + "0123456789abcdef" * 4,
         "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
-        '/usr/lib/python3/site-packages/imps_multi/telemetry/redaction.py", line 12',
+        '/usr/lib/python3/site-packages/imps_multi/redaction.py", line 12',
         "cannot connect to https://10.0.0.1:6443: timed out after 30s",
         "system:serviceaccount:imps-system:imps-multi cannot list secrets",
     ],
