@@ -171,7 +171,7 @@ def _refuse(here: Station, watched: WatchSecrets | WatchPods, failure: PortError
     command = "renew the role there: imps-multi rbac --role target"
     if isinstance(watched, WatchSecrets):
         message, known = (
-            f"{failure}; {command} --secret-name {watched.name}",
+            f"{failure}; {command} --secret-name {watched.name} --config FILE",
             here.book.listing.forbidden.get(watched.name),
         )
         touched = here.book.forbid(watched.name, message)
@@ -179,7 +179,7 @@ def _refuse(here: Station, watched: WatchSecrets | WatchPods, failure: PortError
         message, known = f"{failure}; {command} --config FILE", here.book.pods.forbidden.get(watched.asked)
         touched = here.book.forbid_pods(watched.asked, message)
     if known != message:
-        log.warning("Watch is forbidden", target_cluster=here.name, watched=_what(watched), message=str(failure))
+        log.warning("Watch is forbidden", target_cluster=here.name, watched=_what(watched), message=message)
     here.look_at(touched)
     here.rethink_watches()
     here.settle_picture()

@@ -257,7 +257,7 @@ def _explained(name: SecretName, failure: PortError) -> Failure:
     """Say why a request failed; a quota or an admission rule refuses with a 403 too, and no role helps there."""
     message = str(failure)
     if isinstance(failure, Forbidden) and _ROLE_REFUSED.search(message):
-        message += f"; renew the role there: imps-multi rbac --role target --secret-name {name}"
+        message += f"; renew the role there: imps-multi rbac --role target --secret-name {name} --config FILE"
     return Failure(type(failure).__name__, message)
 
 

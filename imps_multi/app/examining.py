@@ -3,6 +3,7 @@
 Writes and mints nothing. Clusters are looked at side by side, each within a bound, so that one that hangs delays none.
 """
 
+import random
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from imps_multi.app.hub_parts import HubUnreachable
 from imps_multi.app.looking import look
 from imps_multi.app.members import Members, members
 from imps_multi.config.load import Loaded
-from imps_multi.config.model import Configuration
+from imps_multi.config.model import Configuration, HubConfig
 from imps_multi.kube import kubeconfig
 from imps_multi.kube.connection import Connection
 from imps_multi.kube.examination import examine
@@ -24,11 +25,12 @@ from imps_multi.kube.hub_definition import INSTALL, READ, Definition, read_defin
 from imps_multi.kube.hub_link import HubLink
 from imps_multi.kube.kubeconfig import KubeconfigError
 from imps_multi.kube.shared import Shared
+from imps_multi.kube.state_secrets import StateSecrets, StateUnusable
 from imps_multi.model import diagnosis
 from imps_multi.model.diagnosis import OK, UNREACHABLE, WARNING, WRONG, Away, Check, Examined, Permission
 from imps_multi.model.fleet import ClusterSettings
 from imps_multi.model.matching import glob_match
-from imps_multi.model.names import HubId
+from imps_multi.model.names import HubId, NamespaceName
 from imps_multi.model.status import ServiceStatus
 from imps_multi.model.view import reaches
 from imps_multi.model.world import World
@@ -147,7 +149,7 @@ async def _hub(loaded: Loaded, fleet: Members, permissions: HubPermissions) -> t
     subject = f"hub {hub.id}"
     definition = []
     if fleet.hub is not None:
-        definition = await _server(fleet.hub, subject, permissions(loaded.configuration))
+        definition = await _server(fleet.hub, loaded, permissions(loaded.configuration))
     if any(check.check in {"reachable", "CRD"} and check.state in {WRONG, UNREACHABLE} for check in definition):
         return definition, World()
     try:
@@ -162,16 +164,34 @@ async def _taken(service: Service) -> tuple[ServiceStatus, World]:
     return service.reporter.compute(), service.world.value
 
 
-async def _server(connection: Connection, subject: str, permissions: Iterable[Permission]) -> list[Check]:
-    """Look at the hub's API server, and at the definition of policies there."""
+async def _server(connection: Connection, loaded: Loaded, permissions: Iterable[Permission]) -> list[Check]:
+    """Look at the hub's API server, at the definition of policies there, and at the namespace of the state."""
+    subject, renew = f"hub {loaded.configuration.hub.id}", f"imps-multi rbac --role hub -c {loaded.path}"
     found = await _examined(Patient(subject, connection), permissions, Shared(hub=HubId("doctor")))
-    checks = list(diagnosis.of_one(subject, found, now=time.time(), renew="imps-multi rbac --role hub"))
-    return checks if isinstance(found, Away) else [*checks, *await _definition(connection, subject)]
-
-
-async def _definition(connection: Connection, subject: str) -> list[Check]:
-    """Look at the CustomResourceDefinition in the hub."""
+    checks = list(diagnosis.of_one(subject, found, now=time.time(), renew=renew))
+    if isinstance(found, Away):
+        return checks
     link = HubLink(connection, request_timeout=PATIENCE, shared=Shared(hub=HubId("doctor")))
+    try:
+        state = [] if found.refused else await _state(link, loaded.configuration.hub, subject)
+        return [*checks, *await _definition(link, subject), *state]
+    finally:
+        await link.aclose()
+
+
+async def _state(link: HubLink, hub: HubConfig, subject: str) -> list[Check]:
+    """See whether state can be stored, which the server says without storing any."""
+    namespace = NamespaceName(hub.namespace)
+    store = StateSecrets(link, namespace, HubId(hub.id), on_unreadable=lambda *_: None, rand=random.random)
+    try:
+        await store.check()
+    except (StateUnusable, PortError) as problem:
+        return [Check(subject, "state", WRONG, str(problem))]
+    return [Check(subject, "state", OK, f"in {namespace}")]
+
+
+async def _definition(link: HubLink, subject: str) -> list[Check]:
+    """Look at the CustomResourceDefinition in the hub."""
     try:
         return _of_definition(read_definition(await link.call(READ)), subject)
     except NotFound:
@@ -180,8 +200,6 @@ async def _definition(connection: Connection, subject: str) -> list[Check]:
         return [Check(subject, "reachable", WRONG if failure.answered else UNREACHABLE, str(failure))]
     except PortError as failure:
         return [Check(subject, "CRD", WRONG, str(failure))]
-    finally:
-        await link.aclose()
 
 
 def _of_definition(definition: Definition, subject: str) -> list[Check]:

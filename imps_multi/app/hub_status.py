@@ -9,6 +9,7 @@ import msgspec
 from imps_multi.app.hub_parts import HubUnreachable
 from imps_multi.app.members import members
 from imps_multi.config.load import Loaded
+from imps_multi.kube.hub_definition import NOT_INSTALLED
 from imps_multi.kube.hub_link import HubLink
 from imps_multi.kube.hub_objects import POLICIES
 from imps_multi.kube.shared import Shared
@@ -16,7 +17,7 @@ from imps_multi.kube.transport import Call
 from imps_multi.model.names import HubId
 from imps_multi.model.status import ServiceStatus
 from imps_multi.model.status_from_hub import status_from_hub
-from imps_multi.ports import PortError
+from imps_multi.ports import NotFound, PortError
 
 LIST = Call("list the policies", "GET", POLICIES)
 PATIENCE = 10.0
@@ -41,6 +42,8 @@ async def hub_status(loaded: Loaded) -> ServiceStatus:
     try:
         body = await link.call(LIST)
         return status_from_hub(loaded.configuration.hub.id, msgspec.json.decode(body, type=_List).items)
+    except NotFound as error:
+        raise HubUnreachable(f"{connection.place}: {NOT_INSTALLED}") from error
     except (PortError, msgspec.DecodeError) as error:
         raise HubUnreachable(f"the hub cannot be asked: {error}") from error
     finally:

@@ -173,7 +173,7 @@ class Leaving:
             case Conflict():
                 return "somebody changed it meanwhile; run it again"
             case Forbidden():
-                return f"{failure}; renew the role there: imps-multi rbac --role target"
+                return f"{failure}; renew the role there: imps-multi rbac --role target --config FILE"
             case _:
                 pass
         return f"{type(failure).__name__}: {failure}"

@@ -100,16 +100,19 @@ def show(checks: "list[Check]", output: Format) -> None:
 
 
 def gathered(checks: "Iterable[Check]") -> "Iterator[tuple[str, ...]]":
-    """Return a line for each check that is not right, and one for all that is right with a subject."""
+    """Return a line for each kind of check that is not right, and one for all that is right with a subject."""
     from imps_multi.model.diagnosis import OK, SKIPPED
 
-    fine: dict[str, list[str]] = {}
+    alike: dict[tuple[str, str, str], list[str]] = {}
     for check in checks:
-        told = f"{check.check}: {check.message}"
-        if check.state == OK:
-            fine.setdefault(check.subject, []).append(told)
-        elif check.state != SKIPPED:
-            yield check.subject, check.state, told
+        alike.setdefault((check.subject, check.check, check.state), []).append(check.message)
+    fine: dict[str, list[str]] = {}
+    for (subject, kind, state), (message, *more) in alike.items():
+        told = f"{kind} (one of {len(more) + 1}): {message}" if more else f"{kind}: {message}"
+        if state == OK:
+            fine.setdefault(subject, []).append(told)
+        elif state != SKIPPED:
+            yield subject, state, told
     for subject, found in fine.items():
         yield subject, OK, "; ".join(found)
 

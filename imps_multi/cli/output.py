@@ -56,7 +56,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, folding: str
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    made = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
     for header in headers:
         made.add_column(header, no_wrap=header != folding, overflow="fold")
     for row in rows:
@@ -65,12 +65,15 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, folding: str
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, folding: str = "") -> None:
-    """Print columns; on a terminal the ``folding`` column is broken into lines where it must."""
+    """Print columns; on a terminal the ``folding`` column is broken into lines where it must, and no other is cut."""
     from rich.console import Console
 
-    made = table(headers, rows, folding=folding)
+    listed = list(rows)
+    made = table(headers, listed, folding=folding)
     if sys.stdout.isatty():
-        Console(file=sys.stdout, highlight=False).print(made)
+        console = Console(file=sys.stdout, highlight=False)
+        console.width = max(console.width, _least_width(headers, listed, folding))
+        console.print(made)
         return
     wide = Console(file=io.StringIO(), width=_ENDLESS, highlight=False)
     with wide.capture() as captured:
@@ -79,10 +82,24 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, foldin
         typer.echo(line.rstrip())
 
 
+def _least_width(headers: Sequence[str], rows: Sequence[Sequence[str]], folding: str) -> int:
+    """Return how many columns a table must have; a terminal that is narrower breaks its lines, as with kubectl."""
+    from rich.cells import cell_len
+
+    widths = {header: max(map(cell_len, cells)) for header, *cells in zip(headers, headers, *rows, strict=True)}
+    if folding in widths:
+        widths[folding] = min(widths[folding], _FOLDED)
+    return sum(widths.values()) + _GAP * len(widths)
+
+
 def _style(cell: str) -> str:
     return _STYLES.get("held" if cell.endswith("(held)") else cell, "")
 
 
+_GAP = 3
+"""Blanks between two columns."""
+_FOLDED = 24
+"""The folding column gets no narrower than that."""
 _ENDLESS = 4000
 """Columns of a line that goes into a pipe: nothing is cut there."""
 _STYLES = {

@@ -40,7 +40,7 @@ class StateLocked(StateRefused):
 
     def __init__(self, root: Path, pid: int | None) -> None:
         who = f"the process {pid}" if pid is not None else "another process"
-        super().__init__(f"{root} is in use by {who}; stop it, or give this one a hub.stateDirectory of its own")
+        super().__init__(f"{root} is in use by {who}; stop it; an installation beside it needs a hub.id of its own")
         self.pid = pid
 
 

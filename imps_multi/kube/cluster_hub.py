@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 
 from imps_multi.kube.excerpt import excerpt
 from imps_multi.kube.hub_cache import POLICIES, Allowed, HubCache, News, Part
-from imps_multi.kube.hub_definition import INSTALL, READ, read_definition
+from imps_multi.kube.hub_definition import INSTALL, NOT_INSTALLED, READ, read_definition
 from imps_multi.kube.hub_link import HubLink
 from imps_multi.kube.hub_objects import HubEvent, ItemsReplaced, policy_reader, secret_reader
 from imps_multi.kube.hub_watches import BROKEN, Kept, keep
@@ -104,7 +104,7 @@ class ClusterHub:
                 quiet = waiting.cancelled_caught
 
     async def list_policies(self) -> tuple[HubObject, ...]:
-        """List all policies, once, for a command. Raises port errors."""
+        """List all policies, once, for a command. Raises port errors, NotFound where the resource is not installed."""
         found: list[HubObject] = []
 
         def take(event: HubEvent) -> None:
@@ -114,7 +114,10 @@ class ClusterHub:
 
         transport = await self.link.transport()
         with anyio.CancelScope() as listed:
-            await Reflector(transport, History(policy_reader(self.link.place)), self._support).run(None, take)
+            try:
+                await Reflector(transport, History(policy_reader(self.link.place)), self._support).run(None, take)
+            except NotFound as failure:
+                raise NotFound(f"{self.link.place}: {NOT_INSTALLED}") from failure
         return tuple(found)
 
     # Policies
@@ -141,8 +144,7 @@ class ClusterHub:
 
     def _policies_broke(self, failure: PortError) -> None:
         if isinstance(failure, NotFound):
-            message = f"the CustomResourceDefinition of ImagePullSecret is not installed; install it: {INSTALL}"
-            self._tell(self.cache.undefine(message))
+            self._tell(self.cache.undefine(NOT_INSTALLED))
         else:
             self._tell(self.cache.break_off(POLICIES, _advised(failure)))
 
@@ -295,7 +297,7 @@ def _outdated(names: frozenset[str], wanted: frozenset[str] | None) -> bool:
 def _advised(failure: PortError) -> str:
     match failure:
         case Forbidden():
-            return f"{failure}; renew the role there: imps-multi rbac --role hub"
+            return f"{failure}; renew the role there: imps-multi rbac --role hub --config FILE"
         case Unauthorized():
             return f"{failure}; look at the credential in the kubeconfig"
         case _:

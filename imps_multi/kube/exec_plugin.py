@@ -135,7 +135,7 @@ async def run(spec: ExecSpec, *, time_limit: float = TIME_LIMIT, environment: Ma
             [spec.command, *spec.args], stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=variables, start_new_session=True
         )
     except (OSError, ValueError) as error:
-        raise _failed(spec, _why_not_started(error)) from error
+        raise _failed(spec, _why_not_started(spec.command, error)) from error
     try:
         with anyio.fail_after(time_limit):
             output, complaint = await _drained(process)
@@ -199,9 +199,10 @@ def read_answer(spec: ExecSpec, output: bytes) -> Answer:
     return Answer(Login(bearer(token) if token else "", pair), expiry.timestamp() if expiry else None)
 
 
-def _why_not_started(error: OSError | ValueError) -> str:
+def _why_not_started(command: str, error: OSError | ValueError) -> str:
     words = (error.strerror if isinstance(error, OSError) else None) or "its arguments or environment are not valid"
-    return f"it cannot be started: {excerpt(words)}"
+    sought = " on this process's PATH" if isinstance(error, FileNotFoundError) and os.sep not in command else ""
+    return f"it cannot be started: {excerpt(words)}{sought}"
 
 
 def _failed(spec: ExecSpec, words: str) -> Transient:

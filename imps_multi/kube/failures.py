@@ -4,6 +4,8 @@ Pure. Looks at what aiohttp, ssl and the system raise. Takes no text from them t
 aiohttp names the request in its messages, so only the system's own words and OpenSSL's are repeated.
 """
 
+import errno
+import os
 import ssl
 from typing import Final
 
@@ -54,13 +56,19 @@ def _no_connection(error: aiohttp.ClientConnectorError) -> tuple[Reason, str]:
     if isinstance(error, aiohttp.ClientSSLError):
         return Reason.TLS, f"TLS: {tls_words(error.os_error)}"
     cause = error.os_error
-    words = excerpt(cause.strerror or type(cause).__name__)
+    words = excerpt(_system_words(cause))
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return Reason.UNREACHABLE, f"no connection to the proxy: {words}"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return Reason.UNREACHABLE, f"the server's name cannot be resolved: {words}"
     late = isinstance(cause, TimeoutError)
     return (Reason.TIMEOUT if late else Reason.UNREACHABLE), f"no connection: {words}"
+
+
+def _system_words(error: OSError) -> str:
+    """Return what the system says; asyncio puts a text of its own there, which says where and not why."""
+    code = error.errno or 0
+    return os.strerror(code) if code in errno.errorcode else error.strerror or type(error).__name__
 
 
 def tls_words(error: BaseException) -> str:

@@ -20,6 +20,7 @@ READ: Final = Call(
     f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{NAME}",
 )
 INSTALL: Final = "imps-multi crd | kubectl apply --server-side -f -"
+NOT_INSTALLED: Final = f"the CustomResourceDefinition of ImagePullSecret is not installed; install it: {INSTALL}"
 VERSION: Final = "v1alpha1"
 LARGEST: Final = 4 << 20
 ADDED: Final = (

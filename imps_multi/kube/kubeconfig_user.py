@@ -59,7 +59,9 @@ def _exec_spec(plugin: ExecShape, cluster: ClusterShape, ca: bytes | None, mater
     if not plugin.command:
         materials.fail("exec.command is missing")
     if plugin.api_version not in EXEC_VERSIONS:
-        materials.fail(f"exec.apiVersion is none of {', '.join(EXEC_VERSIONS)}")
+        materials.fail(
+            f"exec.apiVersion is none of {', '.join(EXEC_VERSIONS)}; write the kubeconfig anew with its provider's tool"
+        )
     if plugin.interactive_mode == "Always":
         materials.fail("exec.interactiveMode is Always, and there is nobody to ask")
     in_directory = os.sep in plugin.command  # a bare name is looked for in PATH

@@ -80,7 +80,7 @@ class StateSecrets:
         except NotFound as error:
             raise StateUnusable(self._no_namespace()) from error
         except Forbidden as error:
-            raise StateUnusable(f"{error}; renew the role: imps-multi rbac --role hub") from error
+            raise StateUnusable(f"{error}; renew the role: imps-multi rbac --role hub --config FILE") from error
         except AlreadyExists:
             return
 

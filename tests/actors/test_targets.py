@@ -161,7 +161,7 @@ async def test_a_forbidden_name_leaves_other_names_working_and_says_what_to_do(s
         await until(lambda: len(cluster.secrets) == 3)
         await until(lambda: ready(service, "second") == ("False", "PartiallySynced"))
         assert ready(service) == ("True", "AllSynced")
-        assert "rbac --role target --secret-name new" in status_of(service, "second").reason
+        assert "rbac --role target --secret-name new --config FILE" in status_of(service, "second").reason
         cluster.add_namespace("team-new")
         await until(lambda: ("team-new", "pull") in cluster.secrets)
         cluster.allow("new")

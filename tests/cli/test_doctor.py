@@ -66,6 +66,10 @@ def test_what_is_refused_and_what_is_away_are_told_apart(site: Site) -> None:
     assert both.returncode == 1
     renew = "imps-multi rbac --role target -c imps-multi.yaml"
     assert both.stdout.splitlines()[1].endswith(f"may not delete secrets/registry-pull; apply the role: {renew}")
+    site.fault("cluster-001", fault="deny", verb="patch", resource="secrets")
+    several = site.run("doctor").stdout.splitlines()
+    assert several[1].split("   ")[-1].startswith("permission (one of 2): may not delete ")
+    assert several[2].startswith("cluster cluster-002 ")
 
 
 def test_an_imps_that_leads_in_a_cluster_is_found(site: Site) -> None:
@@ -87,6 +91,17 @@ def test_a_kubeconfig_alone_is_enough(site: Site) -> None:
     assert "permissions: all 13" in done.stdout
     none = site.run("doctor", "--kubeconfig", "fleet.kubeconfig", "--context", "prod")
     assert (none.returncode, none.stderr) == (2, "no context of fleet.kubeconfig matches prod\n")
+
+
+def test_a_hub_in_a_cluster_without_its_definition_and_namespace_is_found(site: Site) -> None:
+    hub = "{id: mgmt, kubeconfig: ./fleet.kubeconfig, context: cluster-000, namespace: no-such}"
+    (site.root / "in-cluster.yaml").write_text(
+        f"hub: {hub}\nclusters: [{{name: a, kubeconfig: ./fleet.kubeconfig, context: cluster-001}}]\n"
+    )
+    done = site.run("doctor", "-c", "in-cluster.yaml")
+    assert done.returncode == 1
+    assert "CRD: ImagePullSecret is not installed" in done.stdout
+    assert "make it: kubectl create namespace no-such" in done.stdout
 
 
 def test_a_broken_hub_is_found(site: Site) -> None:

@@ -2,6 +2,8 @@
 
 import anyio
 import pytest
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
 from msgspec import structs
 
 from imps_multi.kube.cluster_hub import ClusterHub
@@ -9,6 +11,7 @@ from imps_multi.kube.connection import Connection
 from imps_multi.kube.hub_link import HubLink
 from imps_multi.kube.reflector import Support
 from imps_multi.kube.shared import Shared
+from imps_multi.ports import NotFound
 from tests.kube.hub_world import (
     HOME,
     define,
@@ -21,6 +24,7 @@ from tests.kube.hub_world import (
     reading,
     running,
 )
+from tests.kube.scripted import answer, scripted
 from tests.kube.servers import closed_port
 from tests.kube.world import World
 from tests.realcluster.policies import COLLECTION
@@ -101,6 +105,16 @@ async def test_who_may_not_read_is_told_what_is_lacking_and_goes_on_by_itself(wo
         assert f'secrets" in API group "" in the namespace "{HOME}"' in second.problems[0].message
         await world.grant([*READS, SECRETS])
         await reading(hub, lambda found: found.whole and "Secret one" in names(found))
+
+
+async def test_a_command_that_lists_policies_is_told_that_their_definition_is_missing(shared: Shared) -> None:
+    async def nothing_there(_: BaseRequest) -> web.StreamResponse:
+        return answer({"reason": "NotFound"}, status=404)
+
+    async with scripted(nothing_there) as server, linked(Connection(server=server.url), shared) as link:
+        hub = ClusterHub(link, allowed=lambda _: True, rand=lambda: 0.5)
+        with pytest.raises(NotFound, match=r"is not installed; install it: imps-multi crd \|"):
+            await hub.list_policies()
 
 
 async def test_sources_outside_of_what_is_allowed_are_never_asked_for(world: World, shared: Shared) -> None:

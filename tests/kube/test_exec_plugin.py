@@ -160,6 +160,8 @@ async def test_a_missing_one_shows_the_install_hint(plugin: Plugin) -> None:
     spec = ExecSpec(api_version=V1, command="/no/such/plugin", install_hint="brew install it")
     said = await failure(plugin.plugin(spec).login)
     assert said == ("exec plugin /no/such/plugin: it cannot be started: No such file or directory (brew install it)")
+    said = await failure(plugin.plugin(ExecSpec(api_version=V1, command="no-such-plugin")).login)
+    assert said == "exec plugin no-such-plugin: it cannot be started: No such file or directory on this process's PATH"
 
 
 @pytest.mark.parametrize(

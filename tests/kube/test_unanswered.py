@@ -29,7 +29,7 @@ async def test_a_dead_port_is_unreachable(shared: Shared) -> None:
     error = await troubled(Connection(server=server, insecure=True, credential=BearerToken(MARKER)), shared)
     assert isinstance(error, Transient)
     assert (error.reason, error.answered) == (Reason.UNREACHABLE, False)
-    assert str(error).startswith(f"read namespace kube-system on {server}: no connection: ")
+    assert str(error).startswith(f"read namespace kube-system on {server}: no connection: Connection refused")
 
 
 async def test_a_name_that_does_not_resolve_is_unreachable(shared: Shared) -> None:
