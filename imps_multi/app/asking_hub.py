@@ -6,6 +6,7 @@ Each asks once and ends. Run by the commands; talks to nobody but the hub.
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
 import anyio.to_thread
@@ -104,7 +105,7 @@ async def _recent(hub: HubInCluster) -> frozenset[str]:
 async def _with_hub(loaded: Loaded, use: Callable[[HubInCluster], Awaitable[T]]) -> T:
     connection = await anyio.to_thread.run_sync(hub_connection, loaded)
     shared = Shared(hub=HubId(loaded.configuration.hub.id))
-    parts = hub_parts(loaded.configuration, connection, shared, allowed=lambda _: True, read_only=True)
+    parts = hub_parts(loaded.configuration, connection, shared, state=Path(), allowed=lambda _: True, read_only=True)
     assert parts.cluster is not None  # whoever calls has looked
     try:
         await parts.cluster.reach()

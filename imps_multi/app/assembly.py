@@ -64,7 +64,7 @@ class Assembly:
         configuration = loaded.configuration
         self.loaded = loaded
         self._started_with = configuration
-        self.state_root = state_root(configuration)
+        self.state_root = Path() if configuration.hub.in_a_cluster else state_root(loaded)
         self.metrics = Metrics()
         wanted = "" if observe else configuration.telemetry.audit_log
         self.audit = AuditLog(wanted if audit is None else audit)
@@ -73,7 +73,14 @@ class Assembly:
         self.reload = Reload(successful=True, succeeded_at=time.time())
         self._fleet = members(loaded, self.shared)
         self._rules = Latest(rules(configuration, self._fleet.home))
-        parts = hub_parts(configuration, self._fleet.hub, self.shared, allowed=self._allowed, read_only=read_only)
+        parts = hub_parts(
+            configuration,
+            self._fleet.hub,
+            self.shared,
+            state=self.state_root,
+            allowed=self._allowed,
+            read_only=read_only,
+        )
         self.hub_in_cluster = parts.cluster
         providers = Providers(time.time, lambda: tuple(self.loaded.configuration.sources.endpoints))
         self.ports = Ports(

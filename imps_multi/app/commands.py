@@ -147,8 +147,8 @@ def _start(config: Path, serve_it: Callable[[Loaded], Awaitable[int]], *, lock: 
     telemetry = loaded.configuration.telemetry
     configure_logging(telemetry.log_format, telemetry.log_level)
     locked = lock and not loaded.configuration.hub.in_a_cluster
-    held: AbstractContextManager[object] = StateLock(state_root(loaded.configuration)) if locked else nullcontext()
     try:
+        held: AbstractContextManager[object] = StateLock(state_root(loaded)) if locked else nullcontext()
         with held:
             calm_collector()
             return run_on_loop(lambda: serve_it(loaded))

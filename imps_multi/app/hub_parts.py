@@ -14,7 +14,6 @@ import anyio
 import structlog
 
 from imps_multi.config.model import Configuration
-from imps_multi.config.state import state_root
 from imps_multi.hubs.directory import DirectoryHub
 from imps_multi.hubs.state_directory import ReadOnlyStore, StateDirectory
 from imps_multi.kube.cluster_hub import ClusterHub
@@ -83,13 +82,17 @@ def hub_parts(
     connection: Connection | None,
     shared: Shared,
     *,
+    state: Path,
     allowed: Callable[[SourceRef], bool],
     read_only: bool,
 ) -> HubParts:
-    """Build them; ``connection`` is how a hub in a cluster is reached. ``read_only`` leaves the state as it is."""
+    """Build them; ``connection`` is how a hub in a cluster is reached. ``read_only`` leaves the state as it is.
+
+    ``state``: where a directory hub's is.
+    """
     if connection is None:
         directory = DirectoryHub(configuration.hub.directory or Path())
-        store = StateDirectory(state_root(configuration), lambda path, why: _tell_unreadable(str(path), why))
+        store = StateDirectory(state, lambda path, why: _tell_unreadable(str(path), why))
         return HubParts(hub=directory, store=ReadOnlyStore(store) if read_only else store)
     timeout = configuration.defaults.request_timeout or REQUEST_TIMEOUT
     link = HubLink(connection, request_timeout=timeout, shared=shared)

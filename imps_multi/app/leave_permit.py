@@ -45,11 +45,12 @@ def no_other(loaded: Loaded, *, stopped: bool) -> Iterator[Instance]:
 
     Raises:
         StateRefused: the state directory cannot be used.
+        InvalidConfiguration: nothing says where it is.
     """
     if loaded.configuration.hub.in_a_cluster:
         yield NONE if stopped else Instance("an instance may be running", "stop it and say --stopped")
         return
-    lock = StateLock(state_root(loaded.configuration))
+    lock = StateLock(state_root(loaded))
     try:
         lock.acquire()
     except StateLocked as error:

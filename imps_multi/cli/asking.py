@@ -21,13 +21,14 @@ def ask_or_store(config: Path, command: str, argument: str) -> int:
 
     try:
         loaded = load(config, os.environ)
+        root = Path() if loaded.configuration.hub.in_a_cluster else state_root(loaded)
     except InvalidConfiguration as error:
         say(str(error))
         return CANNOT
     configuration = loaded.configuration
     if configuration.hub.in_a_cluster:
         return _ask_cluster(loaded, Request(command, argument))
-    return _ask(state_root(configuration), Request(command, argument), configuration.hub.directory)
+    return _ask(root, Request(command, argument), configuration.hub.directory)
 
 
 def _ask_cluster(loaded: "Loaded", request: "Request") -> int:

@@ -4,9 +4,10 @@ Blocking. Paths in, findings out, every one with its place. No finding shows a v
 file's kind decides what is loaded for it.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, field
 
@@ -20,6 +21,8 @@ from imps_multi.model.names import POLICY_KIND
 if TYPE_CHECKING:
     from imps_multi.config.load import Loaded
 
+STDIN: Final = "-"
+"""Manifests that are piped in, as ``plan -f -`` takes them; a configuration's paths need a file to resolve against."""
 CONFIG_FIELDS = frozenset({"hub", "clusters", "defaults", "defaultclusters", "safety", "telemetry", "coordination"})
 """Names at the top of a configuration, in small letters: one in other letters is a mistake that is to be told."""
 
@@ -67,7 +70,9 @@ def check(paths: Sequence[Path], environment: Mapping[str, str]) -> Checked:
     """Check everything that the paths name, and what the configurations among them point to."""
     gathered = _Gathered()
     for path in paths:
-        if path.is_dir():
+        if str(path) == STDIN:
+            _stdin(gathered)
+        elif path.is_dir():
             _directory(gathered, path, lambda file: _file(gathered, file, environment))
         else:
             _file(gathered, path, environment)
@@ -107,6 +112,12 @@ def _manifest_file(gathered: _Gathered, path: Path) -> None:
     elif path.resolve() in gathered.as_configurations:
         message = "lies in the hub's directory and is no manifest; move it elsewhere"
         gathered.findings.append(Finding(Place(str(path), 1, 1), message))
+
+
+def _stdin(gathered: _Gathered) -> None:
+    if gathered.is_new(Path(STDIN)):
+        gathered.files += 1
+        _manifests(gathered, read_manifests(sys.stdin.buffer.read(), "stdin"))
 
 
 def _file(gathered: _Gathered, path: Path, environment: Mapping[str, str]) -> None:

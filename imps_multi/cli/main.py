@@ -25,6 +25,7 @@ from imps_multi.cli.reserved import RESERVED, SETTINGS, not_in_this_version
 from imps_multi.cli.run import run
 from imps_multi.cli.schema import schema
 from imps_multi.cli.status import status
+from imps_multi.cli.streams import standard_streams
 from imps_multi.cli.sync import sync
 from imps_multi.cli.validate import validate
 from imps_multi.cli.version import version
@@ -94,4 +95,5 @@ def main() -> None:
         from typer._completion_classes import completion_init  # as in `completion`
 
         completion_init()
-    app(prog_name=PROGRAM)
+    with standard_streams():
+        app(prog_name=PROGRAM)

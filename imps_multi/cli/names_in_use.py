@@ -100,7 +100,11 @@ def _remembered(loaded: Loaded) -> Iterator[str]:
     """Return the names that the state store knows: of policies that are gone, and of names that changed."""
     from imps_multi.config.state import state_root
 
-    items = read_items(state_root(loaded.configuration) / Section.POLICIES.value)
+    try:
+        root = state_root(loaded)
+    except InvalidConfiguration:  # without a home there is no state either
+        return
+    items = read_items(root / Section.POLICIES.value)
     yield from _names(found[1] for _, found in items if isinstance(found, tuple))
 
 

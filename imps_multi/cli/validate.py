@@ -16,7 +16,9 @@ INVALID = 2
 
 
 def validate(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files, or directories of manifests.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH", help="Files, directories, or - for manifests piped in.")
+    ],
 ) -> None:
     """Check configuration files and manifests, offline.
 

@@ -228,11 +228,11 @@ def _resolved(configuration: Configuration, base: Path) -> Configuration:
     """Resolve every path against the file's directory."""
 
     def absolute(path: Path | None) -> Path | None:
-        return None if path is None else base / path.expanduser()
+        return None if path is None else base / _at_home(path)
 
     hub = configuration.hub
     audit = configuration.telemetry.audit_log
-    log = audit if audit in ("", "stdout") else str(base / Path(audit).expanduser())
+    log = audit if audit in ("", "stdout") else str(base / _at_home(Path(audit)))
     return configuration.model_copy(
         update={
             "hub": hub.model_copy(
@@ -248,3 +248,11 @@ def _resolved(configuration: Configuration, base: Path) -> Configuration:
             "telemetry": configuration.telemetry.model_copy(update={"audit_log": log}),
         }
     )
+
+
+def _at_home(path: Path) -> Path:
+    """Take ``~`` for the home directory; where there is none it stays as it is, as in a shell."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path

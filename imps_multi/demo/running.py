@@ -117,7 +117,7 @@ async def _serve(config: Path, stop: StopSignal, run: Run) -> None:
     """Run the service until it is told to stop; nothing else should end it."""
     try:
         loaded = await anyio.to_thread.run_sync(load, config, os.environ)
-        lock = StateLock(state_root(loaded.configuration))
+        lock = StateLock(state_root(loaded))
         await anyio.to_thread.run_sync(lock.acquire)
         try:
             await serve(loaded, observe=False, stop=stop)

@@ -78,17 +78,23 @@ class StateLock:
             StateRefused: it cannot be used.
         """
         prepare(self._root)
-        handle = os.open(self._root / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+        try:
+            self._take(os.open(self._root / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))
+            sweep(self._root)
+        except OSError as error:
+            self.release()
+            raise StateRefused(f"{self._root} cannot be written: {error.strerror or error}") from error
+
+    def _take(self, handle: int) -> None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             pid = _pid(handle)
             os.close(handle)
             raise StateLocked(self._root, pid) from error
+        self._handle = handle
         os.truncate(handle, 0)
         os.write(handle, f"{os.getpid()}\n".encode())
-        self._handle = handle
-        sweep(self._root)
 
     def release(self) -> None:
         """Let the directory go; idempotent."""

@@ -9,7 +9,8 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Final, TextIO
+from contextlib import suppress
+from typing import Any, Final, TextIO, cast
 
 import msgspec
 import structlog
@@ -45,10 +46,25 @@ def configure_logging(log_format: str = "auto", level: str = "info", *, stream: 
             _for_people(colors=terminal and "NO_COLOR" not in os.environ) if people else json_line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_NUMBERS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Enduring(out))),
         cache_logger_on_first_use=False,  # so that a changed configuration reaches every logger
     )
     _hear_libraries()
+
+
+class _Enduring:
+    """Writes to a stream that may refuse: a full disk, or a reader that has gone, must not end the service."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._out.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._out.flush()
 
 
 def traceback_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

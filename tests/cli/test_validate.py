@@ -3,8 +3,10 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from imps_multi.app.assembly import rules
+from imps_multi.cli.main import app
 from imps_multi.config.load import load
 from imps_multi.model.credential import MintSource, SourceFault
 from imps_multi.model.hub import SourceSecret
@@ -498,3 +500,10 @@ def test_an_error_of_a_cluster_has_the_path_of_its_entry(place: Path) -> None:
     change(place / "fleet.kubeconfig", "user: u}", "user: nobody}")
     (line,) = lines("config.yaml")
     assert line.startswith("config.yaml:3:5: clusters[0]: cluster prod-a: ")
+
+
+def test_manifests_can_be_piped_in(place: Path) -> None:
+    assert place.exists()
+    result = CliRunner().invoke(app, ["validate", "-"], input=POLICY.replace("secret: {", "sercet: {"))
+    assert (result.exit_code, result.stderr) == (2, "1 file (1 policy): 2 errors\n")
+    assert "stdin:11:5: spec.target.sercet: unknown field (did you mean secret?)" in result.stdout

@@ -186,3 +186,9 @@ def test_file_names_are_unique_short_and_visible(one: str, other: str) -> None:
     assert "/" not in name
     assert not name.startswith(".")
     assert (one == other) is (name == file_name(other))
+
+
+def test_a_directory_whose_lock_cannot_be_written_is_refused_with_the_reason(root: Path) -> None:
+    (root / "lock").mkdir()
+    with pytest.raises(StateRefused, match="cannot be written: Is a directory"):
+        StateLock(root).acquire()

@@ -18,6 +18,14 @@ class Terminal(io.StringIO):
         return True
 
 
+class Refusing(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(28, f"No space left on device for {text}")
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
 def fail(hidden: str) -> None:
     raise RuntimeError(f"login with password={hidden}")
 
@@ -126,3 +134,8 @@ def test_a_format_or_level_that_does_not_exist_is_refused() -> None:
         configure_logging("logfmt", "info")
     with pytest.raises(ValueError, match="no such"):
         configure_logging("json", "trace")
+
+
+def test_a_log_that_cannot_be_written_ends_nobody() -> None:
+    configure_logging("json", "info", stream=Refusing())
+    structlog.get_logger().info("Hub was read")
