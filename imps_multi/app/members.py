@@ -7,7 +7,7 @@ thread.
 from functools import partial
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from imps_multi.config.fleet import Configured, ContextsOf, fleet
 from imps_multi.config.load import ConfigProblem, InvalidConfiguration, Loaded
@@ -46,23 +46,21 @@ def members(loaded: Loaded, shared: Shared) -> Members:
     clusters, problems = fleet(loaded, contexts_of)
     found: list[FleetMember] = []
     connections: list[Connection] = []
+    hub, wrong = _hub(loaded, contexts_of, read)
     for cluster in clusters:
         try:
             connection = _connection(cluster, read)
-            found.append(_member(cluster, connection, shared))
+            home = hub is not None and _is_home(cluster, connection, loaded.configuration.hub, hub)
+            settings = structs.replace(cluster.settings, home=home)
+            found.append(_member(structs.replace(cluster, settings=settings), connection, shared))
             connections.append(connection)
         except (KubeconfigError, ValueError, OSError) as error:
             message = f"cluster {cluster.settings.name}: {error}"
             problems.append(ConfigProblem(cluster.place, cluster.path, message))
-    hub, wrong = _hub(loaded, contexts_of, read)
     if problems or wrong:
         raise InvalidConfiguration([*problems, *wrong])
-    home = tuple(
-        str(member.settings.name)
-        for member, cluster in zip(found, clusters, strict=True)
-        if hub is not None and _is_home(cluster, member, loaded.configuration.hub, hub)
-    )
-    return Members(tuple(found), _files(loaded, clusters, read), hub, tuple(connections), home)
+    at_home = tuple(str(member.settings.name) for member in found if member.settings.home)
+    return Members(tuple(found), _files(loaded, clusters, read), hub, tuple(connections), at_home)
 
 
 def _hub(
@@ -101,10 +99,10 @@ def _contexts(read: dict[Path, Kubeconfig], path: Path) -> tuple[str, ...]:
     return read[path].contexts
 
 
-def _is_home(cluster: Configured, member: FleetMember, hub: HubConfig, connection: Connection) -> bool:
+def _is_home(cluster: Configured, connection: Connection, hub: HubConfig, to_hub: Connection) -> bool:
     """Say whether a cluster of the fleet is the one that the hub lies in."""
     both_inside = cluster.kubeconfig is None and hub.in_cluster
-    return both_inside or (cluster.kubeconfig is not None and member.server == connection.server)
+    return both_inside or (cluster.kubeconfig is not None and connection.server == to_hub.server)
 
 
 def cluster_names(loaded: Loaded) -> list[str]:

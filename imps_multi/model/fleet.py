@@ -28,6 +28,8 @@ class ClusterSettings(Struct, frozen=True):
     observe: bool = False
     decommission: bool = False
     """Everything of ours is taken away from it; no policy selects it."""
+    home: bool = False
+    """The hub lies in it, as far as the configuration shows: the source Secrets are there."""
     requests_per_second: float = 200.0
     burst: int = 400
     max_in_flight: int = 16

@@ -6,6 +6,7 @@ decided here; what it needs then, in ``claiming``, ``keeping`` and ``removing``.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Final
 
 from msgspec import structs
 
@@ -22,6 +23,10 @@ from imps_multi.model.target_plan import Line, State, TargetPlan
 from imps_multi.model.view import Candidate, View
 from imps_multi.model.wanted import WantedCache
 from imps_multi.model.world import Standing
+
+ITS_OWN_SOURCE: Final = (
+    "the source Secret itself belongs there; exclude this namespace, or give the targets another name"
+)
 
 LastSaid = Callable[[tuple[NamespaceName, SecretName]], tuple[Line, ...]]
 """What was last said of a target; nothing where it was not looked at yet."""
@@ -62,6 +67,8 @@ class Planner:
         claimants = [
             candidate for candidate in self.view.by_name.get(name, ()) if candidate.selects(record, self._pods)
         ]
+        if self.view.sources and any(candidate.reads(record.name, name) for candidate in claimants):
+            return conflicting(record, name, claimants, ITS_OWN_SOURCE)
         if seen is None:
             return missing(self._desk, record, name, claimants, now)
         whose = owner(seen, self.view.hubs, self._remembered)

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from imps_multi.model.choosing import NO_PODS, PodsThere, chosen, only_pods_could
 from imps_multi.model.fleet import ClusterSettings
 from imps_multi.model.matching import cluster_selected
-from imps_multi.model.names import IGNORE_ANNOTATION, ClusterName, HubId, PolicyName, SecretName
+from imps_multi.model.names import IGNORE_ANNOTATION, ClusterName, HubId, NamespaceName, PolicyName, SecretName
 from imps_multi.model.observed import NamespaceRecord
 from imps_multi.model.policy import Policy
 from imps_multi.model.selection import PodRule
@@ -62,6 +62,10 @@ class Candidate(Struct, frozen=True):
         open_policy = structs.replace(self.policy, namespaces=structs.replace(selection, exclude=()))
         return chosen(open_policy, open_record, pods) is True
 
+    def reads(self, namespace: NamespaceName, name: SecretName) -> bool:
+        """Say whether the Secret of that name there, in the hub, is a source of the policy."""
+        return any(one.ref.namespace == namespace and one.ref.name == name for one in self.resolved.sources)
+
     def _choice(self, record: NamespaceRecord, pods: PodsThere) -> bool | None:
         if not self.reaches or self.resolved.standing is Standing.DELETED:
             return False
@@ -87,6 +91,8 @@ class View(Struct, frozen=True):
     """Those that keep out of namespaces that they would select otherwise."""
     pod_rules: frozenset[PodRule] = frozenset()
     """What has to be known of the pods here."""
+    sources: frozenset[tuple[NamespaceName, str]] = frozenset()
+    """Where source Secrets lie in this cluster: none, unless the hub does."""
 
     @staticmethod
     def empty(cluster: ClusterName, hub: HubId) -> "View":
@@ -138,10 +144,20 @@ def view(world: World, settings: ClusterSettings, *, hub: HubId, previous: Itera
         decommission=settings.decommission,
         excluding=tuple(one for rivals in by_name.values() for one in rivals if one.policy.namespaces.exclude),
         pod_rules=frozenset(rule for rivals in by_name.values() for one in rivals for rule in one.policy.pods.rules),
+        sources=_sources(world) if settings.home else frozenset(),
     )
 
 
 _NOBODY: frozenset[PolicyName] = frozenset()
+
+
+def _sources(world: World) -> frozenset[tuple[NamespaceName, str]]:
+    return frozenset(
+        (source.ref.namespace, source.ref.name)
+        for one in world.policies.values()
+        for source in one.sources
+        if one.standing is not Standing.DELETED
+    )
 
 
 def rank(policy: Policy) -> tuple[float, str]:

@@ -84,6 +84,7 @@ def test_a_policy_without_clusters_is_for_the_hubs_own_cluster_where_it_is_in_th
     within = loaded(tmp_path, "kubeconfig: k, context: mgmt")
     fleet = members(within, shared)
     assert fleet.home == ("mgmt",)
+    assert {str(one.settings.name): one.settings.home for one in fleet.members} == {"mgmt": True, "prod": False}
     qualified = rules(within.configuration, fleet.home).qualify(policy)
     assert isinstance(qualified, Policy)
     assert qualified.clusters is not None

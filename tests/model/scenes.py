@@ -127,10 +127,15 @@ def world(*policies: Resolved, version: int = 1, hub_empty: bool = False, delete
 
 
 def seen_from(
-    there: World, cluster: ClusterName = CLUSTER, previous: Iterable[str] = (), *, decommission: bool = False
+    there: World,
+    cluster: ClusterName = CLUSTER,
+    previous: Iterable[str] = (),
+    *,
+    decommission: bool = False,
+    home: bool = False,
 ) -> View:
-    """Look at a world from one cluster."""
-    settings = ClusterSettings(cluster, decommission=decommission)
+    """Look at a world from one cluster; ``home``: the hub lies in it."""
+    settings = ClusterSettings(cluster, decommission=decommission, home=home)
     return view(there, settings, hub=HUB, previous=tuple(HubId(one) for one in previous))
 
 
@@ -159,12 +164,13 @@ class Bench:
         now: float = NOW,
         secret: str = "pull",
         pods: PodsThere = NO_PODS,
+        home: bool = False,
     ) -> None:
         self.pods = pods
         self.said: tuple[Line, ...] = ()
         """What was last said of the target."""
         self.name = SecretName(secret)
-        self.view = seen_from(there if isinstance(there, World) else world(there), previous=previous)
+        self.view = seen_from(there if isinstance(there, World) else world(there), previous=previous, home=home)
         self.cache = WantedCache(HUB)
         self.found = found
         self.record = record or namespace()

@@ -8,8 +8,9 @@ from msgspec import structs
 
 from imps_multi.model.credential import Bounds, SourceKind
 from imps_multi.model.gate import Gate
+from imps_multi.model.names import NamespaceName
 from imps_multi.model.plan_result import operation_of
-from imps_multi.model.policy import ConflictPolicy, DeletionPolicy, Policy
+from imps_multi.model.policy import ConflictPolicy, DeletionPolicy, Policy, SourceRef
 from imps_multi.model.target_plan import State, Update
 from imps_multi.model.world import Resolved, Standing
 from imps_multi.model.writing import patch_body
@@ -100,6 +101,32 @@ def test_what_may_not_be_adopted_stays_in_conflict_and_says_why(case: str) -> No
         assert (bench.needed().write, line.state, line.reason) == (None, State.CONFLICT, "Conflict")
         assert f"{word}: " in line.message
         assert why in line.message
+
+
+IN_THE_HUB = SourceRef(NamespaceName("team-a"), "pull")
+
+
+@pytest.mark.parametrize("home", [True, False])
+@pytest.mark.parametrize("conflict", list(ConflictPolicy))
+@pytest.mark.parametrize("found", [None, theirs(), written(resolved())], ids=["missing", "theirs", "ours"])
+def test_a_source_in_the_hub_s_own_cluster_is_no_target_of_the_policy_that_reads_it(
+    conflict: ConflictPolicy, found: Object | None, *, home: bool
+) -> None:
+    itself = structs.replace(source(HUB_REGISTRY), ref=IN_THE_HUB)
+    bench = Bench(resolved(policy(conflict=conflict), itself, source(SECOND, name="two")), found=found, home=home)
+    line = bench.lines()["p"]
+    assert ("the source Secret itself belongs there" in line.message) is home
+    if home:
+        assert (bench.needed().write, line.state) == (None, State.CONFLICT)
+
+
+@pytest.mark.parametrize("home", [True, False])
+def test_a_source_in_the_hub_s_own_cluster_is_not_adopted_for_another_policy_either(*, home: bool) -> None:
+    reader = resolved(policy("q", names=()), structs.replace(source(HUB_REGISTRY), ref=IN_THE_HUB))
+    bench = Bench(world(resolved(adopting()), reader), found=theirs(), home=home)
+    line = bench.lines()["p"]
+    assert line.state is (State.CONFLICT if home else State.PENDING)
+    assert ("cannot be adopted: it is a source of a policy" in line.message) is home
 
 
 def test_everything_that_stands_against_it_is_said() -> None:
