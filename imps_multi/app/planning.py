@@ -21,7 +21,7 @@ def collect(service: Service) -> PlanResult:
     writes += [_held(wish, one.id) for one in service.braker.held.value for wish in one.members]
     return PlanResult(
         writes=sorted(writes),
-        problems=list(_problems(status)),
+        problems=[*_problems(status), *(problem for one in stations for problem in _refused(one))],
         unreachable=[view.name for view in status.clusters if view.state not in ("Up", "Paused")],
         policies=sorted(PlannedPolicy(view.name, view.status.targets.desired) for view in status.policies),
         targets=sum(targets.desired for targets in counted),
@@ -78,6 +78,14 @@ def _problems(status: ServiceStatus) -> Iterable[PlanProblem]:
             if condition.type == "Ready" and condition.reason in _SPEC_REASONS:
                 yield PlanProblem(f"policy {policy.name}", condition.reason, condition.message)
         yield from _unknown_selection(policy.name, policy.status.clusters, status)
+
+
+def _refused(station: Station) -> Iterable[PlanProblem]:
+    """Say which Secret names of policies there the role does not let us see: nothing of them is in the plan."""
+    by_name = station.book.view.by_name
+    for name, message in sorted(station.book.listing.forbidden.items()):
+        if any(one.reaches for one in by_name.get(name, ())):
+            yield PlanProblem(f"cluster {station.name}", "Forbidden", message)
 
 
 def _unknown_selection(name: str, there: Iterable[PolicyClusterStatus], status: ServiceStatus) -> Iterable[PlanProblem]:

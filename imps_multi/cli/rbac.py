@@ -2,12 +2,13 @@
 
 import enum
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imps_multi.cli.output import fail
+from imps_multi.cli.output import fail, say
 
 if TYPE_CHECKING:
     from imps_multi.cli.role import Account
@@ -95,11 +96,13 @@ def rbac(
         else:
             names = _names(config, frozenset(secret_name or ()), cluster)
             text = target_manifests(names, accounts) + (_admission(names, accounts) if admission_policy else "")
-        if with_kubeconfig is not None:
-            text += _kubeconfig(accounts, with_kubeconfig, cluster or role.value)
+        tokens = _kubeconfigs(accounts, with_kubeconfig, cluster or role.value) if with_kubeconfig is not None else []
     except ValueError as error:
         raise fail(str(error)) from error
-    typer.echo(text, nl=False)
+    typer.echo(text + "".join(token + todo for token, todo in tokens), nl=False)
+    if not sys.stdout.isatty():  # kubectl, at the other end of the pipe, drops comments
+        for _, todo in tokens:
+            say(todo.rstrip())
 
 
 def _admission(names: frozenset[str], accounts: "list[Account]") -> str:
@@ -108,10 +111,12 @@ def _admission(names: frozenset[str], accounts: "list[Account]") -> str:
     return admission_manifests(names, accounts)
 
 
-def _kubeconfig(accounts: "list[Account]", server: str, cluster: str) -> str:
-    from imps_multi.cli.target_kubeconfig import checked_server, token_manifest
+def _kubeconfigs(accounts: "list[Account]", server: str, cluster: str) -> list[tuple[str, str]]:
+    """Return each account's token, and what to do with it."""
+    from imps_multi.cli.target_kubeconfig import checked_server, how_to, token_manifest
 
-    return "".join(token_manifest(one, server=checked_server(server), cluster=cluster) for one in accounts)
+    url = checked_server(server)
+    return [(token_manifest(one), how_to(one, server=url, cluster=cluster)) for one in accounts]
 
 
 def _hub(config: Path | None, given: list[str], accounts: "list[Account]") -> str:

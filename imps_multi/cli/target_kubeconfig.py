@@ -17,7 +17,7 @@ UNSAFE: Final = frozenset(" '\"\\{}#\n")
 COMMENT: Final = """\
 # The cluster fills the token in. Then this makes the kubeconfig with which imps-multi reaches it, which is a secret:
 #
-#   kubectl get secret {secret} --namespace {namespace} --output go-template={template} > kubeconfig
+#   kubectl get secret {secret} --namespace {namespace} --output go-template={template} > {cluster}.kubeconfig
 #
 # To withdraw it, delete the Secret. Where tokens must be short-lived, leave the Secret away, and have a job renew the
 # token of a tokenFile: kubectl create token {name} --namespace {namespace} --duration 24h
@@ -26,26 +26,34 @@ CA: Final = '{{index .data "ca.crt"}}'
 TOKEN: Final = "{{.data.token | base64decode}}"  # noqa: S105  # a place for one
 
 
-def token_manifest(account: Account, *, server: str, cluster: str) -> str:
-    """Return the token's Secret as YAML, and as a comment what to do with it."""
+def token_manifest(account: Account) -> str:
+    """Return the token's Secret as YAML."""
     import yaml
 
     namespace, name = account
-    secret = f"{name}-token"
     document: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
-            "name": secret,
+            "name": _secret(name),
             "namespace": namespace,
             "labels": dict(MARKS),
             "annotations": {ACCOUNT_ANNOTATION: name},
         },
         "type": TOKEN_TYPE,
     }
-    text = yaml.safe_dump(document, sort_keys=False, explicit_start=True, width=120)
-    template = _template(name, server=server, cluster=cluster)
-    return text + COMMENT.format(secret=secret, namespace=namespace, name=name, template=shlex.quote(template))
+    return yaml.safe_dump(document, sort_keys=False, explicit_start=True, width=120)
+
+
+def how_to(account: Account, *, server: str, cluster: str) -> str:
+    """Return as a comment what to do with the token."""
+    namespace, name = account
+    template = shlex.quote(_template(name, server=server, cluster=cluster))
+    return COMMENT.format(secret=_secret(name), namespace=namespace, name=name, template=template, cluster=cluster)
+
+
+def _secret(account: str) -> str:
+    return f"{account}-token"
 
 
 def _template(user: str, *, server: str, cluster: str) -> str:

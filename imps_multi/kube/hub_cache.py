@@ -16,6 +16,7 @@ from imps_multi.kube.hub_objects import HubEvent, HubItem, ItemLost, ItemSeen, I
 from imps_multi.model.hub import HubObject, HubProblem, HubReading, Place
 from imps_multi.model.names import NamespaceName, PolicyName
 from imps_multi.model.policy import SourceRef
+from imps_multi.model.wording import counted
 
 SHOWN: Final = 5
 
@@ -258,8 +259,9 @@ class HubCache:
             )
         elif orphans := sorted(self._orphans()):
             named = ", ".join(orphans[:SHOWN]) + (", …" if len(orphans) > SHOWN else "")
+            missed = counted(len(orphans), "policy is", "policies are")
             yield (
-                f"the CustomResourceDefinition was deleted and made anew, and {len(orphans)} policies are not back "
+                f"the CustomResourceDefinition was deleted and made anew, and {missed} not back "
                 f"({named}); apply them again. They stay in force, and nothing is taken away, until then or a restart"
             )
 

@@ -92,7 +92,7 @@ def _obstacles(seen: SeenSecret, hubs: frozenset[HubId]) -> Iterator[str]:
     if owners.imps and IMPS_OWNER_LABEL not in labels:
         yield f"its ownerReferences name an ImagePullSecret, and it lacks IMPS's label {IMPS_OWNER_LABEL}"
     if hub is not None and hub not in hubs:
-        yield f"it carries the mark of another hub ({hub[:SHOWN]})"
+        yield f"it carries the mark of another hub ({hub[:SHOWN]}), which hub.previousIDs does not name"
     if managed_by != MANAGED_BY:
         yield f"its label {MANAGED_BY_LABEL} is {managed_by[:SHOWN]}"
 

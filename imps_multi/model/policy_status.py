@@ -93,7 +93,10 @@ def _computed(resolved: Resolved, around: Circumstances, previous: PolicyStatus 
         ("TargetsReachable", targets_reachable(resolved, around)),
         ("CredentialsFresh", credentials_fresh(resolved, around)),
         *([("DeletionHeld", Ready("True", "DeletionHeld", held_text(held) + ending_text(resolved)))] if held else []),
-        *(("ExpansionHeld", Ready("True", "ExpansionHeld", f"{one.why}: approve {one.id}")) for one in expansions),
+        *(
+            ("ExpansionHeld", Ready("True", "ExpansionHeld", f"{one.why}: imps-multi approve {one.id}"))
+            for one in expansions
+        ),
     ]
     namespaces = sorted({space for tally in mine.values() for space in tally.namespaces})
     expiries = [tally.expires_at for tally in mine.values() if tally.expires_at is not None]

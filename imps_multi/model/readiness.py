@@ -355,7 +355,8 @@ def _awaited(wish: Wish, resolved: Resolved, mine: Mapping[ClusterName, PolicyTa
 def held_text(held: Iterable[HeldSet]) -> str:
     """Say what waits for approval, and how to approve it."""
     return "; ".join(
-        f"{counted(len(one.members), 'removal waits', 'removals wait')} for approval ({one.why}): approve {one.id}"
+        f"{counted(len(one.members), 'removal waits', 'removals wait')} for approval ({one.why}): "
+        f"imps-multi approve {one.id}"
         for one in held
     )
 

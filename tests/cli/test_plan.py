@@ -166,3 +166,13 @@ def test_nothing_is_planned_for_a_paused_cluster_and_it_is_named(site: Site) -> 
     done = site.run("plan", "-c", "paused.yaml")
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.endswith("0 of 0 targets in sync; nothing to do; paused: cluster-000, cluster-001\n")
+
+
+def test_a_name_that_the_role_does_not_let_us_see_is_told_with_what_to_do(site: Site) -> None:
+    site.fault("cluster-001", fault="deny", verb="list", resource="secrets")
+    site.fault("cluster-001", fault="deny", verb="watch", resource="secrets")
+    done = site.run("plan", "-c", "imps-multi.yaml")
+    site.fault("cluster-001", fault="allow")
+    assert done.returncode == 1
+    (told,) = [line for line in done.stderr.splitlines() if line.startswith("cluster cluster-001: Forbidden: ")]
+    assert told.endswith("imps-multi rbac --role target --secret-name registry-pull --config FILE")

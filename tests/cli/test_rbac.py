@@ -194,7 +194,9 @@ def test_a_kubeconfig_is_made_of_a_token_that_lives_on(role: tuple[str, ...], tm
     assert (token["type"], token["metadata"]["namespace"]) == ("kubernetes.io/service-account-token", "imps-system")
     assert token["metadata"]["annotations"] == {"kubernetes.io/service-account.name": "imps-multi"}
     (line,) = (line for line in result.stdout.splitlines() if "kubectl get secret" in line)
+    assert line in result.stderr, "kubectl takes the comment from a pipe and shows it to nobody"
     words = shlex.split(line.lstrip("# "))
+    assert words[-1] == f"{role[0]}.kubeconfig"
     assert words[:5] == ["kubectl", "get", "secret", token["metadata"]["name"], "--namespace"]
     template = next(word for word in words if word.startswith("go-template="))
     filled = template.removeprefix("go-template=").replace('{{index .data "ca.crt"}}', "Q0E=")
