@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 import aiohttp
 import anyio
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
-from msgspec import Struct
+from msgspec import Struct, structs
 from yarl import URL
 
 import imps_multi
@@ -29,6 +29,7 @@ from imps_multi.kube.credentials import CredentialSource, Login
 from imps_multi.kube.exchange import Answer, Exchange, Headers, Over
 from imps_multi.kube.failures import failure, tls_words
 from imps_multi.kube.handler import Whole
+from imps_multi.kube.quoting import unquoted
 from imps_multi.kube.resuming import Sessions
 from imps_multi.kube.shared import Shared
 from imps_multi.ports import PortError, Reason, Transient, Unauthorized
@@ -269,12 +270,15 @@ class Transport:
         return self._context[1]
 
     async def _status(self, response: ClientResponse | Answer, call: Call) -> Status:
-        """Read a refusal's body; one that is cut off or too long tells no more than the code does."""
+        """Read a refusal, without what it quotes; a body that is cut off or too long tells no more than its code."""
         try:
             body = await self._body(response, call, LARGEST_REFUSAL)
         except Transient:
             body = b""
-        return read_status(response.status, body)
+        status = read_status(response.status, body)
+        shown = self._shown.authorization if self._shown is not None else ""
+        message = unquoted(status.message, body=call.body, authorization=shown)
+        return structs.replace(status, message=message)
 
     async def _body(self, response: ClientResponse | Answer, call: Call, largest: int) -> bytes:
         parts: list[bytes] = []

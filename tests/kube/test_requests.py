@@ -1,5 +1,8 @@
 """What requests say, and what is made of their answers."""
 
+import json
+from base64 import b64encode
+
 import msgspec
 import pytest
 from aiohttp import web
@@ -151,6 +154,21 @@ async def test_contents_stay_out_of_errors(shared: Shared) -> None:
     assert str(error) == (
         f"create a Secret in a on {server.url}: 422 Invalid: Invalid value: <secret contents redacted>"
     )
+
+
+async def test_a_refusal_that_quotes_the_request_is_shown_without_its_secrets(shared: Shared) -> None:
+    """As an admission webhook may: what was sent, in any of the forms that it stands in there."""
+    password = 'weak "pass" word'
+    auth = b64encode(f"robot:{password}".encode()).decode()
+    entry = {"username": "robot", "password": password, "auth": auth}
+    whole = b64encode(json.dumps({"auths": {"a.example.com": entry}}).encode()).decode()
+    body = json.dumps({"data": {".dockerconfigjson": whole}}).encode()
+    for quoted in (password, json.dumps(password)[1:-1], auth, whole, MARKER):
+        refused = refusing(400, "Denied", f"robot has {quoted} there")
+        async with scripted(refused) as server, client_of(server.connection(), shared) as client:
+            with pytest.raises(Invalid) as caught:
+                await client.create_secret(A, body)
+        assert str(caught.value).endswith(": 400 Denied: robot has [redacted] there")
 
 
 async def test_a_deletion_of_what_is_gone_is_done(shared: Shared) -> None:
