@@ -14,7 +14,7 @@ import anyio.lowlevel
 from imps_multi.actors.setting import Setting, Verdict
 from imps_multi.model.book import Book, Due
 from imps_multi.model.misses import Misses
-from imps_multi.model.names import ClusterName, NamespaceName
+from imps_multi.model.names import ClusterName, NamespaceName, SecretName
 from imps_multi.model.report import Contact
 from imps_multi.model.view import View, view
 from imps_multi.ports import ClusterClient, FleetMember
@@ -69,6 +69,8 @@ class Station:
     sending_since: float = 0.0
     quiet_until: float = -math.inf
     """Until when the cluster asked to be left alone."""
+    told_refused: dict[tuple[str, SecretName], float] = field(default_factory=dict)
+    """When it was last logged that requests for a name are refused, by what kind of request."""
     adopted_at: float = 0.0
     """The wall-clock time at which the newest world was taken in."""
     misses: Misses = field(default_factory=Misses)

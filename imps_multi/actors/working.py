@@ -4,6 +4,7 @@ Each write is tried once; the queue's backoff is the only retry. The answer is f
 watch event which follows changes nothing. Cancelled inside a write, its outcome is unknown, and the next list shows it.
 """
 
+import math
 import re
 
 import anyio
@@ -35,6 +36,8 @@ from imps_multi.ports import (
 from imps_multi.runtime.keyed_queue import Lane
 from imps_multi.runtime.monotonic import current_time
 
+QUIET_SECONDS = 10.0
+"""Between two warnings that requests of one kind are refused for one name."""
 STALE_SECONDS = 0.05
 """A plan that waited longer for its turn is made again."""
 _ROLE_REFUSED = re.compile(r" cannot \w+ resource ")
@@ -234,7 +237,11 @@ def _failed(here: Station, plan: TargetPlan, failure: PortError, lost: Lost) -> 
 
 
 def _tell_refused(here: Station, event: str, namespace: NamespaceName, name: SecretName, failure: PortError) -> None:
-    """Log what a server will not have."""
+    """Log what a server will not have, but not thousands alike: the metrics count them, the status names some."""
+    now, said = current_time(), here.told_refused.get((event, name), -math.inf)
+    if now - said < QUIET_SECONDS:
+        return
+    here.told_refused[event, name] = now
     message = _explained(name, failure).message
     log.warning(event, target_cluster=here.name, namespace=namespace, secret=name, message=message)
 

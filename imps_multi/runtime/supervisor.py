@@ -148,7 +148,10 @@ class Supervisor:
         self._group.start_soon(self._run, child, name=f"child {name}")
 
     async def stop(self, name: str) -> None:
-        """Cancel a child and wait until it has ended; it is forgotten. No such child: nothing to do."""
+        """Cancel a child and wait until it has ended; it is forgotten. No such child: nothing to do.
+
+        One that was in quarantine is told of once more, as finished: it waits for no trial any more.
+        """
         child = self._children.get(name)
         if child is None:
             return
@@ -156,6 +159,8 @@ class Supervisor:
         await child.ended.wait()
         if self._children.get(name) is child:
             del self._children[name]
+            if child.status.phase is Phase.QUARANTINED:
+                self._move(child, Phase.FINISHED)
 
     async def _run(self, child: _Child) -> None:
         try:

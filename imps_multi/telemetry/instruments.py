@@ -153,9 +153,12 @@ class Instruments:
         self._uid_changes.labels(cluster).inc()
 
     def quarantined(self, kind: str, name: str, *, active: bool) -> None:
-        """Show whether an actor waits for its next trial."""
+        """Show whether an actor waits for its next trial; but for clusters, nothing is shown of those that do not."""
         if kind == "cluster":
             self._clusters.add(name)
+        elif not active:
+            _drop(self._quarantined, {"kind": kind, "name": name})
+            return
         self._quarantined.labels(kind, name).set(float(active))
 
     def refreshed(self, provider: str, *, ok: bool) -> None:

@@ -9,7 +9,7 @@ from imps_multi.ports import Forbidden, PortError, Throttled, Transient
 from tests.actors.fake_cluster import FakeCluster
 from tests.actors.fake_objects import Json, docker_config
 from tests.actors.fakes import minted, policy, static
-from tests.actors.stage import Stage, ready, settled, spaces, until
+from tests.actors.stage import Stage, cluster_view, ready, settled, spaces, until
 
 pytestmark = pytest.mark.anyio
 SPACE = spaces(3)[1]
@@ -122,6 +122,16 @@ async def test_what_cannot_be_read_is_said_and_tried_again(
         await until(lambda: cluster.passwords("quay.io")[SPACE] == "p", within=90.0)
         await settled(service)
         assert ready(service)[0] == "True"
+
+
+async def test_refusals_of_a_hundred_writes_are_logged_once_in_a_while(stage: Stage, logged: list[Json]) -> None:
+    cluster = stage.cluster("a", *spaces(100))
+    cluster.write_error = lambda *_: Forbidden("quota")
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await until(lambda: cluster_view(service, "a").targets.failed == 100)
+        assert len([line for line in logged if line["event"] == "Write was refused"]) == 1
+        await until(lambda: len([line for line in logged if line["event"] == "Write was refused"]) == 2, within=60.0)
 
 
 async def test_a_cluster_that_asks_for_quiet_is_not_read_meanwhile(stage: Stage) -> None:

@@ -112,6 +112,19 @@ async def test_a_child_whose_budget_is_spent_is_quarantined_and_tried_now_and_th
 
 
 @virtual_time
+async def test_a_child_that_is_stopped_in_quarantine_is_told_of_as_finished() -> None:
+    notes = Notes()
+    with anyio.fail_after(2000):
+        async with supervisor(notes) as running:
+            running.start("bad", failing(9))
+            await anyio.sleep(100)
+            assert phase(running, "bad") is Phase.QUARANTINED
+            await running.stop("bad")
+            assert "bad" not in running.children
+    assert notes.phases[-2:] == [("bad", Phase.QUARANTINED), ("bad", Phase.FINISHED)]
+
+
+@virtual_time
 async def test_a_child_that_may_not_be_lost_ends_its_supervisor() -> None:
     notes = Notes()
     policy = RestartPolicy(restarts=1, exhausted=Exhausted.ESCALATE)

@@ -91,6 +91,13 @@ def test_a_quarantine_shows_until_it_ends() -> None:
         assert place.value("imps_quarantined", kind="cluster", name="prod-1") == active
 
 
+def test_a_credentials_quarantine_leaves_no_series_behind() -> None:
+    place = Place()
+    for active, shown in ((True, 1), (False, None), (False, None)):
+        place.signals.quarantined("credential", "credential 1f0c", active=active)
+        assert place.value("imps_quarantined", kind="credential", name="credential 1f0c") == shown
+
+
 def test_durations_and_mints_reach_their_metrics() -> None:
     place = Place()
     place.signals.onboarded(0.02)
