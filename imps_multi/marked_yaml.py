@@ -31,6 +31,7 @@ _NUMBER: Final = re.compile(
 _BASED: Final = re.compile(r"0[0-7]+$|0[xbo]")
 _STEP: Final = re.compile(r"\[([^\]]*)\]|([^.\[]+)")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_ESCAPED_SURROGATE: Final = re.compile(r"\\u[dD][89abAB]")
 _MERGE: Final = "<<"
 _UNKNOWN_TAG: Final = "has a tag that is not supported; take it away"
 
@@ -101,12 +102,13 @@ def legible(content: bytes, file: str) -> tuple[tuple[Document, ...], tuple[Mist
         Unreadable: it cannot be read to its end.
     """
     text = _decoded(content, file)
-    if not file.endswith(".json"):
-        return _documents(text, file, _quick_parser())
-    text = text.replace("\t", " ")  # JSON has tabs only between its parts, where YAML has none
+    if file.endswith(".json"):
+        text = text.replace("\t", " ")  # JSON has tabs only between its parts, where YAML has none
     try:
         return _documents(text, file, _quick_parser())
     except Unreadable:
+        if not (file.endswith(".json") or _ESCAPED_SURROGATE.search(text)):
+            raise
         return _documents(text, file, yaml.SafeLoader)  # takes JSON's escapes for what is beyond the first plane
 
 

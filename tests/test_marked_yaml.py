@@ -154,6 +154,11 @@ def test_json_is_read_with_its_tabs_and_escapes() -> None:
     assert read(text, "f.json").place("a") == Place("f.json", 2, 2)
 
 
+def test_json_in_a_yaml_file_keeps_its_escapes() -> None:
+    assert read('{"a": "\\ud83d\\ude00"}', "f.yaml").value == {"a": "\U0001f600"}
+    assert read("a: '\\ud83d\\ude00'", "f.yaml").value == {"a": "\\ud83d\\ude00"}
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(st.characters(exclude_categories=("Cs", "Cc"))),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc.[", max_size=3), inner, max_size=3),

@@ -226,12 +226,8 @@ def credentials_fresh(resolved: Resolved, around: Circumstances) -> Ready:
 def _remarks(resolved: Resolved, around: Circumstances) -> str:
     remarks = list(map(str, resolved.policy.remarks))
     names = sorted(around.reports)
-    selection = resolved.policy.clusters
-    for pattern in selection.names if selection is not None else ():
-        if not any(glob_match(pattern, name) for name in names):
-            nearest = nearest_name(pattern, names)
-            remarks.append(f"no cluster is named {pattern}" + (f" (did you mean {nearest}?)" if nearest else ""))
-    remarks += _namespace_misses(resolved, around)
+    for misses in (list(_cluster_misses(resolved, names)), list(_namespace_misses(resolved, around))):
+        remarks += [_some(misses)] if misses else []
     if not reached(resolved, around):
         remarks.append("no cluster is selected")
     elif not any(tally.desired for tally in tallies_of(resolved, around).values()):
@@ -241,6 +237,14 @@ def _remarks(resolved: Resolved, around: Circumstances) -> str:
         if texts:
             remarks.append(_some(texts))
     return "; " + "; ".join(remarks) if remarks else ""
+
+
+def _cluster_misses(resolved: Resolved, names: Sequence[ClusterName]) -> Iterable[str]:
+    selection = resolved.policy.clusters
+    for pattern in selection.names if selection is not None else ():
+        if not any(glob_match(pattern, name) for name in names):
+            nearest = nearest_name(pattern, names)
+            yield f"no cluster is named {pattern}" + (f" (did you mean {nearest}?)" if nearest else "")
 
 
 def _namespace_misses(resolved: Resolved, around: Circumstances) -> Iterable[str]:
