@@ -7,7 +7,6 @@ import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -161,7 +160,7 @@ class Assembly:
             policies={PolicyName(view.name): tuple(view.status.conditions) for view in status.policies},
             sources=tuple(service.world.value.sources.values()),
             queues={name: _queue(station.queue.counts()) for name, station in service.setting.stations.items()},
-            hosts=frozenset(urlsplit(member.server).netloc for member in self.ports.members.value),
+            hosts=self._fleet.hosts,
             configuration=self.reload,
             hub=Reload(successful=status.hub.whole),
         )

@@ -34,6 +34,11 @@ class Members(Struct, frozen=True):
     home: tuple[str, ...] = ()
     """The clusters of the fleet that are the hub's own, as far as the configuration shows it."""
 
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Every API server that is asked anything, as the metrics name it."""
+        return frozenset(one.host for one in (*self.connections, self.hub) if one is not None)
+
 
 def members(loaded: Loaded, shared: Shared) -> Members:
     """Read the fleet.

@@ -8,6 +8,7 @@ import hashlib
 import secrets
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -104,6 +105,11 @@ class Connection(Struct, frozen=True):
         """Return a digest of all but ``place``; another one means another client."""
         content = msgspec.msgpack.encode(msgspec.structs.replace(self, place=""))
         return hashlib.blake2b(content, digest_size=16, key=FINGERPRINT_KEY).hexdigest()
+
+    @property
+    def host(self) -> str:
+        """Return the server's host, with the port where the URL has one, as client-go's metrics name it."""
+        return urlsplit(self.server).netloc
 
     @property
     def token_file(self) -> Path | None:

@@ -21,7 +21,7 @@ HANDSHAKES: Final = 50
 HANDSHAKE_HOLD: Final = 0.5
 
 OnRequest = Callable[[str, str, str], None]
-"""Told once per request: HTTP code, or ``<error>`` as client-go's metric has it; method; host with port."""
+"""Told once per request: HTTP code, or ``<error>`` as client-go's metric has it; method; host."""
 
 
 def ignore_request(code: str, method: str, host: str) -> None:

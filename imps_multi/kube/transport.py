@@ -95,7 +95,7 @@ class Transport:
         self._now = asyncio.get_running_loop().time  # what anyio.current_time comes to, at a tenth of the cost
         self.last_byte_at = self._now()
         self._limits = ClientTimeout(total=request_timeout, sock_connect=CONNECT_LIMIT)
-        self._host = URL(connection.server).authority
+        self._host = connection.host
         self._shown: Login | None = None
         self._open: set[ClientResponse | Answer] = set()
         self._context: tuple[KeyPair | None, ssl.SSLContext] | None = None

@@ -56,6 +56,23 @@ def test_the_hub_is_the_named_context_or_the_current_one(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("server", "host"),
+    [
+        ("https://127.0.0.1:2", "127.0.0.1:2"),
+        ("https://1A2B.gr7.eu-west-1.eks.amazonaws.com", "1A2B.gr7.eu-west-1.eks.amazonaws.com"),
+        ("https://[fd00::1]:6443/k8s/clusters/c-1", "[fd00::1]:6443"),
+    ],
+)
+def test_the_hosts_in_use_are_the_fleet_s_and_the_hub_s_as_requests_to_them_are_counted(
+    tmp_path: Path, shared: Shared, server: str, host: str
+) -> None:
+    """Whatever is counted of a host that is not in use is dropped after a while."""
+    given = loaded(tmp_path, "kubeconfig: k, context: mgmt", clusters="[prod]")
+    (tmp_path / "k").write_text(KUBECONFIG.format(current="prod").replace("https://127.0.0.1:2", server))
+    assert members(given, shared).hosts == {"127.0.0.1:1", host}
+
+
+@pytest.mark.parametrize(
     ("hub", "current", "expected"),
     [
         (
