@@ -4,6 +4,7 @@ Blocking. Paths in, findings out, every one with its place. No finding shows a v
 file's kind decides what is loaded for it.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -60,10 +61,13 @@ class _Gathered(Struct):
 
     def is_new(self, path: Path) -> bool:
         """Tell whether a file or directory was not looked at yet, and take note of it."""
-        resolved = path.resolve()
-        known = resolved in self.seen
-        self.seen.add(resolved)
+        known = _real(path) in self.seen
+        self.seen.add(_real(path))
         return not known
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # Path.resolve raises for links that go round in a circle
 
 
 def check(paths: Sequence[Path], environment: Mapping[str, str]) -> Checked:
@@ -109,7 +113,7 @@ def _manifest_file(gathered: _Gathered, path: Path) -> None:
     if gathered.is_new(path):
         gathered.files += 1
         _manifests(gathered, read_file(path))
-    elif path.resolve() in gathered.as_configurations:
+    elif _real(path) in gathered.as_configurations:
         message = "lies in the hub's directory and is no manifest; move it elsewhere"
         gathered.findings.append(Finding(Place(str(path), 1, 1), message))
 
@@ -137,7 +141,7 @@ def _file(gathered: _Gathered, path: Path, environment: Mapping[str, str]) -> No
         elif _is_kubeconfig(found):
             gathered.findings += [Finding(mistake.place, mistake.message) for mistake in mistakes]
         elif _is_configuration(found):
-            gathered.as_configurations.add(path.resolve())
+            gathered.as_configurations.add(_real(path))
             _configuration(gathered, path, environment)
         else:
             _manifests(gathered, read_manifests(content, str(path)))

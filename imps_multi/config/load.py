@@ -20,6 +20,8 @@ from imps_multi.model.fields import join, near_field
 from imps_multi.model.hub import Place
 
 Step = str | int
+LARGEST: Final = 16 * 1024 * 1024
+LONGEST_PATH: Final = 200
 _MESSAGES: Final = {
     "missing": "is required",
     "model_type": "must be a mapping",
@@ -105,9 +107,9 @@ def _placed(document: Document, steps: Sequence[Step], message: str) -> ConfigPr
 
 def _document(path: Path) -> tuple[Document, list[ConfigProblem]]:
     try:
-        found, mistakes = legible(path.read_bytes(), str(path))
+        found, mistakes = legible(_content(path), str(path))
     except OSError as error:
-        problem = ConfigProblem(Place(str(path)), "", f"cannot be read: {error.strerror or type(error).__name__}")
+        problem = ConfigProblem(Place(str(path)), "", f"cannot be read: {error.strerror or error}")
         raise InvalidConfiguration([problem]) from None
     except Unreadable as error:
         raise InvalidConfiguration(_of_text(error.mistakes)) from None
@@ -117,6 +119,14 @@ def _document(path: Path) -> tuple[Document, list[ConfigProblem]]:
         )
         raise InvalidConfiguration([*_of_text(mistakes), ConfigProblem(Place(str(path), 1, 1), "", message)])
     return found[0], _of_text(mistakes)
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(LARGEST + 1)  # a device would be read without an end
+    if len(content) > LARGEST:
+        raise OSError(f"it has more than {LARGEST} bytes")
+    return content
 
 
 def _of_text(mistakes: Iterable[Mistake]) -> list[ConfigProblem]:
@@ -221,6 +231,8 @@ def _path(steps: Iterable[Step]) -> str:
     path = ""
     for step in steps:
         path = f"{path}[{step}]" if isinstance(step, int) else join(path, step)
+        if len(path) > LONGEST_PATH:
+            return f"{path[:LONGEST_PATH]}…"
     return path
 
 

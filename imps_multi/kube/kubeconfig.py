@@ -9,6 +9,7 @@ config with paths; feeds the fleet with connections.
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
@@ -29,6 +30,11 @@ __all__ = ["Kubeconfig", "KubeconfigError", "load"]
 
 S = TypeVar("S")
 
+LARGEST_KUBECONFIG: Final = 64 * 1024 * 1024
+"""Thousands of contexts with their certificates; a device would be read without an end."""
+SAFE_DEPTH: Final = 100
+_INDENT: Final = re.compile(rb"^[ ?:-]*", re.MULTILINE)
+"""What a line starts with: blocks are nested no deeper than that is long."""
 SCHEMES: Final = frozenset({"http", "https"})
 
 
@@ -125,9 +131,13 @@ class Kubeconfig:
 def load(path: Path, *, environment: Mapping[str, str] | None = None) -> Kubeconfig:
     """Read and parse a file; blocks. Raises KubeconfigError."""
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise KubeconfigError(path, f"cannot be read: {error.strerror}") from error
+        with path.open("rb") as file:
+            content = file.read(LARGEST_KUBECONFIG + 1)
+    except (OSError, ValueError) as error:
+        words = error.strerror if isinstance(error, OSError) else "not a path"
+        raise KubeconfigError(path, f"cannot be read: {words}") from error
+    if len(content) > LARGEST_KUBECONFIG:
+        raise KubeconfigError(path, f"is larger than {LARGEST_KUBECONFIG} bytes")
     document = _parsed(path, content)
     if document is None:
         raise KubeconfigError(path, "is empty")
@@ -143,9 +153,10 @@ def _parsed(path: Path, content: bytes) -> object:
     try:
         if content.lstrip()[:1] == b"{":
             return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
+        _bound_depth(path, content)
         return yaml.load(content, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
@@ -153,6 +164,18 @@ def _parsed(path: Path, content: bytes) -> object:
         raise KubeconfigError(path, f"is not YAML: {where}{excerpt(error.problem or '')}") from None
     except (yaml.YAMLError, ValueError, RecursionError):
         raise KubeconfigError(path, "is not YAML") from None
+
+
+def _bound_depth(path: Path, content: bytes) -> None:
+    """Refuse what is nested so deep that the parser would end the process; of most files that is seen at a glance."""
+    marks = content.count(b"[") + content.count(b"{")
+    if max(marks, *map(len, _INDENT.findall(content))) <= SAFE_DEPTH:
+        return
+    depth = 0
+    for event in yaml.parse(content, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > SAFE_DEPTH:
+            raise KubeconfigError(path, f"is nested more than {SAFE_DEPTH} deep")
 
 
 def _named_files(cluster: ClusterShape, user: UserShape) -> Iterable[str]:

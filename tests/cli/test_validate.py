@@ -507,3 +507,11 @@ def test_manifests_can_be_piped_in(place: Path) -> None:
     result = CliRunner().invoke(app, ["validate", "-"], input=POLICY.replace("secret: {", "sercet: {"))
     assert (result.exit_code, result.stderr) == (2, "1 file (1 policy): 2 errors\n")
     assert "stdin:11:5: spec.target.sercet: unknown field (did you mean secret?)" in result.stdout
+
+
+def test_links_that_go_round_in_a_circle_cannot_be_read(place: Path) -> None:
+    (place / "hub" / "a.yaml").symlink_to("b.yaml")
+    (place / "hub" / "b.yaml").symlink_to("a.yaml")
+    said = [f"hub/{name}.yaml: cannot be read: Too many levels of symbolic links" for name in "ab"]
+    assert [line.replace(":1:1", "") for line in lines("hub")] == said
+    assert lines("hub/a.yaml") == said[:1]

@@ -270,6 +270,16 @@ def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
         load(tmp_path / "none.yaml", {})
 
 
+def test_a_file_without_an_end_is_not_read_to_it() -> None:
+    with pytest.raises(InvalidConfiguration, match="/dev/zero: cannot be read: it has more than 16777216 bytes"):
+        load(Path("/dev/zero"), {})
+
+
+def test_a_path_of_endless_depth_is_cut(refused: Callable[..., list[str]]) -> None:
+    (message,) = refused("a: " + "[" * 200)
+    assert message.endswith("[0][…: is nested more than 100 deep")
+
+
 def test_what_is_written_twice_hides_no_other_mistake(refused: Callable[..., list[str]]) -> None:
     text = "hub: {id: a, id: b, directory: ./hub}\nclusters: 5\nhub: {}\ntelemetri: {}\n"
     assert [message.split(": ")[:2] for message in refused(text)] == [

@@ -269,6 +269,10 @@ def test_no_repr_shows_a_credential(written: Written, user: dict[str, Any]) -> N
         ("", "is empty"),
         (f"contexts: [{MARKER}", "is not YAML: line 2, column 1: "),
         (f"token: {MARKER}\n\tx: 1", "is not YAML: line 2, column 1: found a tab"),
+        ("a: " + "[" * 200_000, "is nested more than 100 deep"),
+        ('{"a": ' + "[" * 200_000, "is nested more than 100 deep"),
+        ("- " * 200_000, "is nested more than 100 deep"),
+        (f"contexts:{' ' * 300}5", "is no kubeconfig: Expected `array | null`, got `int` - at `$.contexts`"),
         ("- a", "is no kubeconfig: Expected `object`, got `array`"),
         ("contexts: 5", "is no kubeconfig: Expected `array | null`, got `int` - at `$.contexts`"),
         (document(user={"token": 12345}), "is no kubeconfig: Expected `str`, got `int` - at `$.users[0].user.token`"),
@@ -352,3 +356,16 @@ def test_a_pods_own_cluster(tmp_path: Path, host: str, server: str) -> None:
 def test_outside_of_a_pod_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(KubeconfigError, match="not in a pod"):
         in_cluster_connection(environment={}, mount=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/dev/zero", "is larger than 67108864 bytes"),
+        ("\0", "cannot be read: not a path"),
+        ("/", "cannot be read: Is a"),
+    ],
+)
+def test_what_is_no_file_of_a_sensible_size_is_refused(path: str, said: str) -> None:
+    with pytest.raises(KubeconfigError, match=said):
+        load(Path(path))
