@@ -5,7 +5,7 @@ is there, so until it came, or will not come any more, nothing is read.
 """
 
 from imps_multi.model.names import SecretName
-from imps_multi.model.observed import NamespaceRecord, SecretMoved
+from imps_multi.model.observed import NamespaceRecord, SecretMoved, SeenSecret
 from imps_multi.model.observed_fold import Observed
 from imps_multi.model.ownership import Ours, owner
 from imps_multi.model.plan import Planner
@@ -48,7 +48,7 @@ class Unread:
     def word(self, record: NamespaceRecord | None, name: SecretName, view: View) -> SecretMoved | None:
         """Return the word because of which a Secret has to be read.
 
-        None where it has not: what nobody wants, and is not ours, concerns nobody.
+        None where it has not: what nobody wants, and neither is nor was ours, concerns nobody.
         """
         if record is None or record.terminating:
             return None
@@ -56,7 +56,12 @@ class Unread:
         told = self._observed.moved(name, record.name)
         if told is None or where in self._sending or not self._observed.synced(name):
             return None
-        if self._tally.lines(where) or isinstance(owner(told, view.hubs, self._past.remembered), Ours):
+        known = self._observed.secret(name, record.name)
+        looks = (told,) if known is None else (told, known)
+        if self._tally.lines(where) or any(self._ours(look, view) for look in looks):
             return told
         wanted = any(one.selects(record, self._observed.pods) for one in view.by_name.get(name, ()))
         return told if wanted else None
+
+    def _ours(self, look: SecretMoved | SeenSecret, view: View) -> bool:
+        return isinstance(owner(look, view.hubs, self._past.remembered), Ours)

@@ -365,6 +365,19 @@ def test_a_stripped_target_that_nobody_wants_is_still_read() -> None:
     assert book.unread(A) == [PULL]
 
 
+def test_a_target_of_ours_that_was_not_looked_at_is_read_though_it_is_another_now() -> None:
+    """No removal is planned by what it was."""
+    there, other = written(resolved()), made(labels={}, annotations={}, uid="uid-9")
+    book = listed(resolved(policy(names=["elsewhere"])), found=[there])
+    book.see(NamespaceSeen(namespace(terminating=True, version=30)), now=NOW)
+    book.see(heard(other, 40), now=NOW)
+    assert (book.unread(A), book.tally.lines((A, PULL))) == ([], ())
+    assert book.see(NamespaceSeen(namespace(version=50)), now=NOW) == READ
+    assert (book.unread(A), book.tally.lines((A, PULL))) == ([PULL], ())
+    assert read(book, as_seen(other)) == []
+    assert (book.unread(A), book.writing) == ([], set())
+
+
 def test_an_older_word_is_no_news() -> None:
     there = moved(written(resolved()), 20)
     book = listed(resolved(), found=[there])
