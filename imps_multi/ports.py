@@ -102,10 +102,11 @@ class ServerVersion(Struct, frozen=True):
 
 
 class Written(Struct, frozen=True, gc=False):
-    """The answer to a create or an update."""
+    """The answer to a create or an update; ``stored``: what it made of the Secret, where that was asked for."""
 
     uid: Uid
     resource_version: int
+    stored: SeenSecret | None = None
 
 
 class WatchNamespaces(Struct, frozen=True):
@@ -169,14 +170,18 @@ class ClusterClient(Protocol):
             NotFound: it is not there.
         """
 
-    async def create_secret(self, namespace: NamespaceName, body: bytes) -> Written:
-        """POST; never overwrites."""
+    async def create_secret(self, namespace: NamespaceName, body: bytes, *, whole: bool = False) -> Written:
+        """POST; never overwrites. ``whole``: have answered what was stored, and not its version alone."""
 
-    async def replace_secret(self, namespace: NamespaceName, name: SecretName, body: bytes) -> Written:
-        """PUT a whole object that names its resourceVersion."""
+    async def replace_secret(
+        self, namespace: NamespaceName, name: SecretName, body: bytes, *, whole: bool = False
+    ) -> Written:
+        """PUT a whole object that names its resourceVersion; ``whole`` as above."""
 
-    async def patch_secret(self, namespace: NamespaceName, name: SecretName, body: bytes) -> Written:
-        """Send a JSON merge patch that names the resourceVersion."""
+    async def patch_secret(
+        self, namespace: NamespaceName, name: SecretName, body: bytes, *, whole: bool = False
+    ) -> Written:
+        """Send a JSON merge patch that names the resourceVersion; ``whole`` as above."""
 
     async def delete_secret(
         self, namespace: NamespaceName, name: SecretName, *, uid: Uid, resource_version: int

@@ -3,10 +3,14 @@
 Feeds the reporter and, since a removal is wished or withdrawn whenever a namespace changes, the brake.
 """
 
+from collections.abc import Set as AbstractSet
+
 import anyio
+import structlog
 from msgspec import structs
 
 from imps_multi.actors.station import Station
+from imps_multi.model.names import NamespaceName, SecretName
 from imps_multi.model.report import ClusterReport
 
 PAUSE_SECONDS = 0.1
@@ -17,12 +21,15 @@ IDLE_SECONDS = 30.0
 """At rest a report comes as often, for the time of the last contact in it."""
 TRIES = 3
 
+log = structlog.get_logger()
+
 
 async def keep_reporting(here: Station) -> None:
     """Report for ever; a burst of changes is one report."""
     reader = here.changed.reader()
     wished: object = None
     uid_changes = 0
+    altered: AbstractSet[SecretName] = frozenset()
     while True:
         with anyio.move_on_after(IDLE_SECONDS):
             await reader.next()
@@ -33,7 +40,16 @@ async def keep_reporting(here: Station) -> None:
         for _ in range(here.book.past.uid_changes - uid_changes):
             here.setting.signals.uid_changed(here.name)
         uid_changes = here.book.past.uid_changes
+        altered = tell_altered(here, altered)
         await anyio.sleep(min(max(PAUSE_SECONDS, PAUSE_PER_CLUSTER * len(here.setting.stations)), LONGEST_PAUSE))
+
+
+def tell_altered(here: Station, told: AbstractSet[SecretName]) -> AbstractSet[SecretName]:
+    """Log, once, which names are stored otherwise than they are written; return those that were told."""
+    altered = here.book.answers.altered
+    for name in altered.keys() - told:
+        log.warning("Admission changes what is written", target_cluster=here.name, secret=name, seen_in=altered[name])
+    return frozenset(altered)
 
 
 def report(here: Station) -> ClusterReport:
@@ -53,9 +69,16 @@ def report(here: Station) -> ClusterReport:
         lacks_pods=book.listing.lacks_pods,
         settled=book.view.version if settled else -1,
         looked=here.looked_at,
-        given_up=known and not settled and all(here.queue.failures(one) >= TRIES for one in book.writing),
+        given_up=known and not settled and all(_given_up(here, one) for one in book.writing),
         policies=tallies,
         forbidden=dict(book.listing.forbidden),
         expires_at=min(expiries, default=None),
         misses=here.misses.of(book.view, book.observed.namespaces) if book.listing.whole else {},
     )
+
+
+def _given_up(here: Station, namespace: NamespaceName) -> bool:
+    """Say whether what is left to write in a namespace was tried often, or is undone again and again."""
+    if here.queue.failures(namespace) >= TRIES:
+        return True
+    return here.book.targets.contested(namespace, here.setting.clock())

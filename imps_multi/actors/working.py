@@ -159,7 +159,7 @@ async def _read_all(here: Station, namespace: NamespaceName, names: list[SecretN
             if isinstance(failure, Forbidden):
                 _tell_refused(here, "Read was refused", namespace, name, failure)
             _take_in(here, failure, lost)
-            here.book.unreadable(namespace, name, _explained(name, failure))
+            here.book.targets.unreadable((namespace, name), _explained(name, failure))
             here.queue.retry(namespace)
             return
         here.answered(current_time() - started)
@@ -179,16 +179,17 @@ def _again(here: Station, plan: TargetPlan) -> TargetPlan | None:
 
 async def send(here: Station, plan: TargetPlan) -> list[Due]:
     """Make the write of a plan and fold the answer in; return what is due then. Raises PortError."""
+    namespace, name, whole = plan.namespace, plan.name, here.book.answers.whole(plan.name)
     match plan.write:
         case Create(wanted=wanted):
-            written = await here.client.create_secret(plan.namespace, wanted.body(plan.namespace, plan.name))
-            return _written(here, plan, written)
+            body = wanted.body(namespace, name)
+            return _written(here, plan, await here.client.create_secret(namespace, body, whole=whole))
         case Update(wanted=wanted, put=True) as update if wanted is not None:
-            body = wanted.body(plan.namespace, plan.name, update.resource_version)
-            return _written(here, plan, await here.client.replace_secret(plan.namespace, plan.name, body))
+            body = wanted.body(namespace, name, update.resource_version)
+            return _written(here, plan, await here.client.replace_secret(namespace, name, body, whole=whole))
         case Update() as update:
-            written = await here.client.patch_secret(plan.namespace, plan.name, patch_body(update))
-            return _written(here, plan, written)
+            body = patch_body(update)
+            return _written(here, plan, await here.client.patch_secret(namespace, name, body, whole=whole))
         case Delete() as delete:
             return await _delete(here, plan, delete)
         case None:
@@ -212,7 +213,7 @@ def _written(here: Station, plan: TargetPlan, written: Written) -> list[Due]:
     if isinstance(plan.write, Create) and record is not None and record.seen_at:
         here.setting.signals.onboarded(max(0.0, now - max(record.seen_at, here.adopted_at)))
         here.book.observed.namespaces[plan.namespace] = structs.replace(record, seen_at=0.0)
-    return here.book.written(plan, written.uid, written.resource_version, now=now)
+    return here.book.written(plan, written.uid, written.resource_version, now=now, stored=written.stored)
 
 
 def _failed(here: Station, plan: TargetPlan, failure: PortError, lost: Lost) -> bool:
@@ -231,7 +232,7 @@ def _failed(here: Station, plan: TargetPlan, failure: PortError, lost: Lost) -> 
         case _:
             _take_in(here, failure, lost)
     if not isinstance(failure, (AlreadyExists, Conflict)):
-        here.book.failed(plan, _explained(plan.name, failure))
+        here.book.targets.failed(plan, _explained(plan.name, failure))
     here.queue.retry(plan.namespace)
     return False
 

@@ -1,7 +1,7 @@
 """The requests that read and write single Secrets, and what the answers to writes say.
 
 Pure. The bodies come prebuilt from the planner; answers to writes are asked for as metadata only, so that no data comes
-back.
+back, unless somebody wants to see what was stored (``whole``).
 Used by ``target_client``.
 """
 
@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from imps_multi.kube.decode import PARTIAL, WHOLE
+from imps_multi.kube.decode import PARTIAL, WHOLE, digested
 from imps_multi.kube.transport import Call
 from imps_multi.kube.wire import IDENTIFIED
 from imps_multi.model.names import FIELD_MANAGER, NamespaceName, SecretName, Uid
@@ -31,21 +31,21 @@ def read(namespace: NamespaceName, name: SecretName) -> Call:
     return Call(f"read Secret {namespace}/{name}", "GET", secrets_path(namespace, name), WHOLE)
 
 
-def create(namespace: NamespaceName, body: bytes) -> Call:
+def create(namespace: NamespaceName, body: bytes, *, whole: bool = False) -> Call:
     """POST; the server refuses a name that is taken."""
-    return Call(f"create a Secret in {namespace}", "POST", secrets_path(namespace) + MANAGED, PARTIAL, body)
+    return Call(f"create a Secret in {namespace}", "POST", secrets_path(namespace) + MANAGED, _shape(whole=whole), body)
 
 
-def replace(namespace: NamespaceName, name: SecretName, body: bytes) -> Call:
+def replace(namespace: NamespaceName, name: SecretName, body: bytes, *, whole: bool = False) -> Call:
     """PUT."""
     path = secrets_path(namespace, name) + MANAGED
-    return Call(f"replace Secret {namespace}/{name}", "PUT", path, PARTIAL, body)
+    return Call(f"replace Secret {namespace}/{name}", "PUT", path, _shape(whole=whole), body)
 
 
-def patch(namespace: NamespaceName, name: SecretName, body: bytes) -> Call:
+def patch(namespace: NamespaceName, name: SecretName, body: bytes, *, whole: bool = False) -> Call:
     """PATCH with a JSON merge patch."""
     path = secrets_path(namespace, name) + MANAGED
-    return Call(f"patch Secret {namespace}/{name}", "PATCH", path, PARTIAL, body, MERGE_PATCH)
+    return Call(f"patch Secret {namespace}/{name}", "PATCH", path, _shape(whole=whole), body, MERGE_PATCH)
 
 
 def delete(namespace: NamespaceName, name: SecretName, uid: Uid, resource_version: int) -> Call:
@@ -63,3 +63,13 @@ def written(answer: bytes) -> Written:
     """Read the answer to a create or an update. Raises msgspec.DecodeError."""
     metadata = IDENTIFIED.decode(answer).metadata
     return Written(Uid(metadata.uid), metadata.resource_version)
+
+
+def written_whole(answer: bytes) -> Written:
+    """Read the answer to a create or an update that was asked for whole. Raises msgspec.DecodeError."""
+    stored = digested(answer)
+    return Written(stored.uid, stored.resource_version, stored)
+
+
+def _shape(*, whole: bool) -> str:
+    return WHOLE if whole else PARTIAL

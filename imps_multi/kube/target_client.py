@@ -75,17 +75,21 @@ class TargetClient:
         call = secret_calls.read(namespace, name)
         return self._read(call, await self._transport.call(call, largest=LARGEST_SECRET), digested)
 
-    async def create_secret(self, namespace: NamespaceName, body: bytes) -> Written:
+    async def create_secret(self, namespace: NamespaceName, body: bytes, *, whole: bool = False) -> Written:
         """POST."""
-        return await self._write(secret_calls.create(namespace, body))
+        return await self._write(secret_calls.create(namespace, body, whole=whole), whole=whole)
 
-    async def replace_secret(self, namespace: NamespaceName, name: SecretName, body: bytes) -> Written:
+    async def replace_secret(
+        self, namespace: NamespaceName, name: SecretName, body: bytes, *, whole: bool = False
+    ) -> Written:
         """PUT."""
-        return await self._write(secret_calls.replace(namespace, name, body))
+        return await self._write(secret_calls.replace(namespace, name, body, whole=whole), whole=whole)
 
-    async def patch_secret(self, namespace: NamespaceName, name: SecretName, body: bytes) -> Written:
+    async def patch_secret(
+        self, namespace: NamespaceName, name: SecretName, body: bytes, *, whole: bool = False
+    ) -> Written:
         """PATCH."""
-        return await self._write(secret_calls.patch(namespace, name, body))
+        return await self._write(secret_calls.patch(namespace, name, body, whole=whole), whole=whole)
 
     async def delete_secret(
         self, namespace: NamespaceName, name: SecretName, *, uid: Uid, resource_version: int
@@ -131,7 +135,10 @@ class TargetClient:
     async def _page(self, call: Call, decode: Callable[[bytes], T]) -> T:
         return self._read(call, await self._transport.call(call, largest=LARGEST_PAGE), decode)
 
-    async def _write(self, call: Call) -> Written:
+    async def _write(self, call: Call, *, whole: bool) -> Written:
+        if whole:
+            answer = await self._transport.call(call, largest=LARGEST_SECRET)
+            return self._read(call, answer, secret_calls.written_whole)
         return self._read(call, await self._transport.call(call), secret_calls.written)
 
     def _read(self, call: Call, answer: bytes, decode: Callable[[bytes], T]) -> T:

@@ -2,7 +2,8 @@
 
 Pure and synchronous, one writer (the cluster actor). Each method takes in one fact and returns the namespaces that need
 a write, so that the actor has nothing to decide. What it keeps stands in parts: ``listing`` (what was listed whole),
-``unread`` (what has to be read first), ``targets`` (how each stands), ``recollection`` and ``backlog``.
+``unread`` (what has to be read first), ``answers`` (which are asked for whole), ``targets`` (how each stands),
+``recollection`` and ``backlog``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,10 +11,11 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct, structs
 
 from imps_multi.model.adoption import traced
+from imps_multi.model.answers import Answers, undone
 from imps_multi.model.backlog import Backlog
 from imps_multi.model.brake import Wishes
+from imps_multi.model.contest import Author
 from imps_multi.model.difference import gives_away
-from imps_multi.model.failures import Failure
 from imps_multi.model.listing import Listing
 from imps_multi.model.names import ClusterName, NamespaceName, PolicyName, SecretName, Uid
 from imps_multi.model.observed import (
@@ -62,6 +64,7 @@ class Book:
         self.observed = Observed()
         self.listing = Listing(self.observed)
         self.past = Recollection(self.observed)
+        self.answers = Answers()
         self.targets = Targets(cache, self.observed, self.listing, self.past)
         self.tally = self.targets.tally
         self.unlooked: dict[NamespaceName, None] = {}
@@ -96,12 +99,15 @@ class Book:
         elif isinstance(event, NamespaceGone):
             self.past.forget((event.name, name) for name in self.listing.names)
         self.past.compare(before, event, self.view.hubs)
+        self.answers.compare(before, self.observed, event)
         if where is None:
             return self._look_at_all(touched, now)
         if not touched:
             return []
-        drifted = self._follow(where, now) if was_in_sync else False
-        return self.look(where[0], now=now, urgent=drifted)
+        known = before.get(where)
+        sent = undone(known, event.secret) if known is not None and isinstance(event, SecretSeen) else None
+        drifted = self._follow(where, now, sent) if was_in_sync or sent is not None else False
+        return self.look(where[0], now=now, urgent=drifted and sent is None)
 
     def adopt(self, view: View) -> set[NamespaceName]:
         """Take in a new view; return the namespaces to look at again."""
@@ -147,7 +153,8 @@ class Book:
         return self._shifted(self.pods.forbid(asked, message))
 
     def forgive(self) -> None:
-        """Contact is back: forget what failed."""
+        """Contact is back: forget what failed, and what the server did with writes before."""
+        self.answers.begin()
         self.targets.troubles.failures.clear()
 
     def drop_names(self, names: frozenset[SecretName]) -> frozenset[SecretName]:
@@ -257,13 +264,13 @@ class Book:
             return None
         return dues or self.look(namespace, now=now)
 
-    def unreadable(self, namespace: NamespaceName, name: SecretName, failure: Failure) -> None:
-        """Record why a target that moved on could not be read."""
-        self.targets.unreadable((namespace, name), failure)
-
-    def written(self, plan: TargetPlan, uid: Uid, resource_version: int, *, now: float) -> list[Due]:
-        """Fold in the answer to a create or an update."""
+    def written(
+        self, plan: TargetPlan, uid: Uid, resource_version: int, *, now: float, stored: SeenSecret | None = None
+    ) -> list[Due]:
+        """Fold in the answer to a create or an update; ``stored``: what it made, where that was asked for whole."""
         where = (plan.namespace, plan.name)
+        if stored is not None:
+            return self._written_whole(plan, stored, now)
         basis = self._unread.sent(where)
         before = self.observed.secret(plan.name, plan.namespace)
         match plan.write:
@@ -283,10 +290,14 @@ class Book:
         same = known is not None and same_secret(known, after)
         if same and not stands and not let_go and plan.namespace not in self.writing:
             return []  # a list was first, and left nothing to do
-        spoilt = not (stands or same) and known is not None and self._follow(where, now)
+        sent = None
+        if not (stands or same) and known is not None and known.resource_version == resource_version:
+            self.answers.hear(where, plan.write, known)  # a list was first, or it was no new version at all
+            sent = after.content
+        spoilt = not (stands or same) and known is not None and self._follow(where, now, sent)
         if stands and self.to_read(plan.namespace, plan.name) is not None:
             self.targets.stood(where, after, now)
-        return self.look(plan.namespace, now=now, urgent=spoilt)
+        return self.look(plan.namespace, now=now, urgent=spoilt and sent is None)
 
     def gone(self, plan: TargetPlan, *, now: float) -> list[Due]:
         """Fold in that the target is not there: it was deleted, or a 404 said so."""
@@ -313,10 +324,6 @@ class Book:
         """Put a deletion off: somebody names the Secret. Looked at again after 1 min … 1 h."""
         self.targets.wishing.put_off((plan.namespace, plan.name), now)
         return self.look(plan.namespace, now=now)
-
-    def failed(self, plan: TargetPlan, failure: Failure) -> None:
-        """Record why a write failed; the queue's backoff brings it back."""
-        self.targets.failed(plan, failure)
 
     # inside
 
@@ -365,8 +372,18 @@ class Book:
         self.targets.settle(where, line)
         return True
 
-    def _follow(self, where: Where, now: float) -> bool:
-        """Count that a target of ours was changed by somebody; say whether that needs a write."""
+    def _written_whole(self, plan: TargetPlan, stored: SeenSecret, now: float) -> list[Due]:
+        """Fold in an answer that says what was stored: first what was sent, and then that, if it is something else."""
+        if isinstance(plan.write, (Create, Update)):
+            self.answers.hear((plan.namespace, plan.name), plan.write, stored)
+        dues = self.written(plan, stored.uid, stored.resource_version, now=now)
+        return dues + self.see(SecretSeen(plan.namespace, plan.name, stored), now=now)
+
+    def _follow(self, where: Where, now: float, sent: bytes | None = None) -> bool:
+        """Count that a target of ours was changed; say whether that needs a write.
+
+        ``sent``: the content that we wrote, where the server itself stored something else.
+        """
         record = self.observed.namespaces.get(where[0])
         if self._unread.word(record, where[1], self.view) is not None:
             return False
@@ -374,5 +391,7 @@ class Book:
         if plan is None or plan.write is None:
             return False
         seen = self.observed.secret(where[1], where[0])
-        self.targets.troubles.contests.count(where, now, by_imps=seen is not None and traced(seen.marks))
+        by_imps = seen is not None and traced(seen.marks)
+        author = Author.ADMISSION if sent is not None else Author.IMPS if by_imps else Author.SOMEBODY
+        self.targets.troubles.contests.count(where, now, author, sent or b"")
         return True

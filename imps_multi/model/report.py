@@ -83,7 +83,7 @@ class ClusterReport(Struct, frozen=True):
     looked: int = -1
     """The version of the world for which every namespace that it touches was looked at."""
     given_up: bool = False
-    """Whatever is left to write was tried three times and more."""
+    """Whatever is left to write was tried three times and more, or is undone again and again."""
     policies: Mapping[PolicyName, PolicyTally] = {}
     forbidden: Mapping[SecretName, str] = {}
     """Secret names that may not be read or written here, with what was refused."""

@@ -81,10 +81,15 @@ class Targets:
         return any(line.state is State.IN_SYNC for line in self.tally.lines(where))
 
     def failed(self, plan: TargetPlan, failure: Failure) -> None:
-        """Record why a write failed."""
+        """Record why a write failed; the queue's backoff brings it back."""
         where = (plan.namespace, plan.name)
         self.troubles.failures.note(where, failure)
         self.tally.record(where, self.troubles.failures.remark(where, plan.lines) or plan.lines)
+
+    def contested(self, namespace: NamespaceName, now: float) -> bool:
+        """Say whether somebody keeps changing a target in a namespace."""
+        contests = self.troubles.contests
+        return any(contests.end((namespace, name), now) is not None for name in self._listing.names)
 
     def unreadable(self, where: Where, failure: Failure) -> None:
         """Record why a target that moved on could not be read: nobody knows how it stands."""

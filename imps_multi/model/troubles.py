@@ -30,11 +30,11 @@ class Troubles:
 
     def delay(self, plans: Sequence[TargetPlan], now: float) -> float:
         """Return for how many seconds the first of some writes has to wait."""
-        return min(self.contests.delay((plan.namespace, plan.name), now) for plan in plans)
+        return min(self.contests.delay(plan, now) for plan in plans)
 
     def ready(self, plans: Iterable[TargetPlan], now: float) -> list[TargetPlan]:
         """Return the plans that need not wait."""
-        return [plan for plan in plans if not self.contests.delay((plan.namespace, plan.name), now)]
+        return [plan for plan in plans if not self.contests.delay(plan, now)]
 
     def forget(self, where: Where) -> None:
         """Forget a target that nobody has to do with any more."""

@@ -30,11 +30,17 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _take_as_sent(_resource: Resource, _draft: Draft) -> None:
+    """Change nothing."""
+
+
 class Store:
     """The state of one cluster."""
 
     def __init__(self, *, now: Callable[[], datetime] = utc_now, history: int = 10_000) -> None:
         self.version = _FIRST_VERSION
+        self.admission: Callable[[Resource, Draft], None] = _take_as_sent
+        """What mutating admission does to whatever a request writes."""
         self._now = now
         self._entries: dict[Resource, dict[str, Entry]] = {each: {} for each in RESOURCES}
         self._order: dict[Resource, list[str]] = {each: [] for each in RESOURCES}

@@ -39,6 +39,7 @@ def create(store: Store, target: Target, body: bytes, *, dry_run: bool = False) 
         raise failure(500, "resourceVersion should not be set on objects to be created")
     meta.uid, meta.creation_timestamp, meta.deletion_timestamp = "", None, None
     kinds.read(resource, draft)
+    store.admission(resource, draft)
     kinds.start(resource, draft)
     causes = [*check_metadata(resource, meta), *kinds.check(resource, draft)]
     if causes:
@@ -93,6 +94,7 @@ def _update(store: Store, target: Target, draft: Draft, current: Entry, *, dry_r
     carry_over(draft.meta, before.meta)
     draft = _through_door(target, draft, before)
     kinds.read(resource, draft)
+    store.admission(resource, draft)
     kinds.count_generation(resource, draft, before)
     causes = check_metadata(resource, draft.meta, before.meta)
     causes += kinds.check_update(resource, draft, before)

@@ -91,6 +91,10 @@ class FakeCluster:
         self.losing_answers = 0
         """So many writes are made, and their answers lost."""
         self.write_error: Callable[[str, str], PortError | None] = lambda _namespace, _name: None
+        self.admission: Callable[[Json], None] = lambda _secret: None
+        """What is done to a Secret that we write, before it is stored."""
+        self.whole_answers = 0
+        """So many answers to writes were asked for whole."""
         self.read_error: Callable[[], PortError] | None = None
         """How a GET of a Secret is answered."""
         self.connect_error: Callable[[], Exception] | None = None
@@ -271,6 +275,7 @@ class FakeCluster:
         self._check_namespace(namespace, creating=True)
         if (namespace, name) in self.secrets:
             raise AlreadyExists(f"{namespace}/{name} is there")
+        self.admission(body)
         return self._store(body, None)
 
     def get(self, namespace: str, name: str) -> SeenSecret:
@@ -285,12 +290,14 @@ class FakeCluster:
         old = self._checked(namespace, name, body)
         if body["type"] != old["type"]:
             raise Invalid("type is immutable")
+        self.admission(body)
         return self._store(body, old)
 
     def patch(self, namespace: str, name: str, body: Json) -> Json:
         """PATCH with a JSON merge patch."""
         old = self._checked(namespace, name, body)
         merged = merge(json.loads(json.dumps(old)), body)
+        self.admission(merged)
         return self._store(merged, old)
 
     def delete(self, namespace: str, name: str, uid: str, version: int) -> None:
@@ -486,21 +493,28 @@ class FakeClient:
                 raise self._cluster.read_error()
             return self._cluster.get(namespace, name)
 
-    async def create_secret(self, namespace: NamespaceName, body: bytes) -> Written:
+    async def create_secret(self, namespace: NamespaceName, body: bytes, *, whole: bool = False) -> Written:
         """POST."""
         content = json.loads(body)
         name = content["metadata"]["name"]
-        return await self._write("create", namespace, name, lambda: self._cluster.create(namespace, content))
+        stored = await self._write("create", namespace, name, lambda: self._cluster.create(namespace, content))
+        return self._written(stored, whole=whole)
 
-    async def replace_secret(self, namespace: NamespaceName, name: SecretName, body: bytes) -> Written:
+    async def replace_secret(
+        self, namespace: NamespaceName, name: SecretName, body: bytes, *, whole: bool = False
+    ) -> Written:
         """PUT."""
-        content = json.loads(body)
-        return await self._write("replace", namespace, name, lambda: self._cluster.replace(namespace, name, content))
+        content, cluster = json.loads(body), self._cluster
+        stored = await self._write("replace", namespace, name, lambda: cluster.replace(namespace, name, content))
+        return self._written(stored, whole=whole)
 
-    async def patch_secret(self, namespace: NamespaceName, name: SecretName, body: bytes) -> Written:
+    async def patch_secret(
+        self, namespace: NamespaceName, name: SecretName, body: bytes, *, whole: bool = False
+    ) -> Written:
         """PATCH."""
-        content = json.loads(body)
-        return await self._write("patch", namespace, name, lambda: self._cluster.patch(namespace, name, content))
+        content, cluster = json.loads(body), self._cluster
+        stored = await self._write("patch", namespace, name, lambda: cluster.patch(namespace, name, content))
+        return self._written(stored, whole=whole)
 
     async def delete_secret(
         self, namespace: NamespaceName, name: SecretName, *, uid: Uid, resource_version: int
@@ -528,18 +542,23 @@ class FakeClient:
             self._closed = True
             self._cluster.open_clients -= 1
 
-    async def _write(self, verb: str, namespace: str, name: str, act: Callable[[], Json | None]) -> Written:
+    def _written(self, stored: Json, *, whole: bool) -> Written:
+        self._cluster.whole_answers += whole
+        found = seen(stored)
+        return Written(found.uid, found.resource_version, found if whole else None)
+
+    async def _write(self, verb: str, namespace: str, name: str, act: Callable[[], Json | None]) -> Json:
         cluster = self._cluster
         with self._request(verb, namespace, name):
             await cluster.answer(self._limit)
             if (error := cluster.write_error(namespace, name)) is not None:
                 raise error
-            stored = act() or {"metadata": {"uid": "", "resourceVersion": "0"}}
+            stored = act()
             if cluster.losing_answers:
                 cluster.losing_answers -= 1
                 raise Transient("the answer was lost")
             await cluster.answer(self._limit)
-        return Written(Uid(stored["metadata"]["uid"]), int(stored["metadata"]["resourceVersion"]))
+        return stored or {}
 
     async def _follow(self, stream: Stream, version: int, emit: Callable[[WatchEvent], None]) -> Resume | None:
         cluster = self._cluster

@@ -1,16 +1,20 @@
 """A cluster to run the client against, the sandbox's or a real one, and an administrator who changes it meanwhile."""
 
+import base64
 import http
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import aiohttp
+import anyio
 import anyio.to_thread
 
 from imps_multi.kube.connection import BearerToken, Connection
 from imps_multi.sandbox.cluster import SandboxCluster
+from imps_multi.sandbox.objects import Draft
+from imps_multi.sandbox.resources import Resource
 from imps_multi.sandbox.server import Manners
 from tests.realcluster.cluster import RealCluster
 from tests.realcluster.rights import cluster_role
@@ -18,6 +22,10 @@ from tests.realcluster.rights import cluster_role
 Document = dict[str, Any]  # a manifest
 Grant = Callable[[list[Document]], Awaitable[None]]
 """Lets the stranger do what these rules of a ClusterRole say."""
+Alter = Callable[[bytes], AbstractAsyncContextManager[None]]
+"""Has admission store this docker config in whatever Secret is written, whatever was sent."""
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+KEY = ".dockerconfigjson"
 MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -30,6 +38,7 @@ class World:
         self.connection = connection
         self.stranger = stranger
         self.grant = grant
+        self.alter: Alter = self._alter
         self._session = session
 
     async def send(self, method: str, path: str, document: Document | None = None, kind: str = "") -> Document:
@@ -66,6 +75,30 @@ class World:
     async def delete(self, path: str) -> None:
         await self.send("DELETE", path)
 
+    @asynccontextmanager
+    async def _alter(self, content: bytes) -> AsyncIterator[None]:
+        """Apply a MutatingAdmissionPolicy; the server learns of it, and of its end, by and by."""
+        value = base64.b64encode(content).decode()
+        for plural, document in _altering(value).items():
+            await self.send("POST", f"{ADMISSION}/{plural}", document)
+        try:
+            await self._until_stored(value)
+            yield
+        finally:
+            with anyio.move_on_after(10.0, shield=True):
+                for plural in _altering(value):
+                    await self.delete(f"{ADMISSION}/{plural}/alter")
+        await self._until_stored("e30=")
+
+    async def _until_stored(self, value: str) -> None:
+        """Wait until an empty docker config is stored as this."""
+        probe = {"metadata": {"name": "probe"}, "type": "kubernetes.io/dockerconfigjson", "data": {KEY: "e30="}}
+        with anyio.fail_after(30.0):
+            while True:
+                stored = await self.send("POST", "/api/v1/namespaces/default/secrets?dryRun=All", probe)
+                if stored["data"][KEY] == value:
+                    return
+
 
 @asynccontextmanager
 async def sandbox_world() -> AsyncIterator[World]:
@@ -79,8 +112,20 @@ async def sandbox_world() -> AsyncIterator[World]:
         async def grant(rules: list[Document]) -> None:
             cluster.access.grant("stranger", rules)
 
+        @asynccontextmanager
+        async def alter(content: bytes) -> AsyncIterator[None]:
+            def admission(resource: Resource, draft: Draft) -> None:
+                if resource.plural == "secrets":
+                    draft.rest["data"] = {KEY: base64.b64encode(content).decode()}
+
+            before, cluster.store.admission = cluster.store.admission, admission
+            yield
+            cluster.store.admission = before
+
         async with _session("admin-token") as session:
-            yield World(session, admin, stranger, grant)
+            world = World(session, admin, stranger, grant)
+            world.alter = alter
+            yield world
 
 
 @asynccontextmanager
@@ -97,6 +142,31 @@ async def real_world(cluster: RealCluster) -> AsyncIterator[World]:
     tls = ssl.create_default_context(cadata=cluster.ca_pem.decode())
     async with _session(cluster.admin_token, tls) as session:
         yield World(session, admin, stranger, grant)
+
+
+def _altering(value: str) -> dict[str, Document]:
+    """Make a policy and its binding."""
+    group = ADMISSION.removeprefix("/apis/")
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["secrets"]}
+    expression = f'[JSONPatch{{op: "add", path: "/data/{KEY}", value: "{value}"}}]'
+    policy = {
+        "apiVersion": group,
+        "kind": "MutatingAdmissionPolicy",
+        "metadata": {"name": "alter"},
+        "spec": {
+            "matchConstraints": {"resourceRules": [rule]},
+            "matchConditions": [{"name": "pull", "expression": "object.type == 'kubernetes.io/dockerconfigjson'"}],
+            "reinvocationPolicy": "Never",
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}],
+        },
+    }
+    binding = {
+        "apiVersion": group,
+        "kind": "MutatingAdmissionPolicyBinding",
+        "metadata": {"name": "alter"},
+        "spec": {"policyName": "alter"},
+    }
+    return {"mutatingadmissionpolicies": policy, "mutatingadmissionpolicybindings": binding}
 
 
 def _session(token: str, tls: ssl.SSLContext | None = None) -> aiohttp.ClientSession:

@@ -254,7 +254,7 @@ class Cluster:
             self.due.add(plan.namespace)  # 409: tried again
             return
         if self.die.random() > luck:
-            self.book.failed(plan, Failure("Transient", "no luck"))
+            self.book.targets.failed(plan, Failure("Transient", "no luck"))
             self.book.forgive()
             self.look({plan.namespace})
             return
@@ -267,13 +267,19 @@ class Cluster:
         assert after is not None
         if isinstance(plan.write, Create):
             after = self.anew_made(after)
-        seen = self.set_secret(*key, after)
+        whole = self.book.answers.whole(plan.name)
+        seen = self.set_secret(*key, self.admit(after))
         if self.die.random() < 0.2:  # somebody, or something, is faster than the answer
             self.die.choice((self.edit, self.take_away, self.namespace_changes, self.new_world, self.judge))()
         if self.die.random() < 0.3:  # the watch is
             while self.told:
                 self.deliver_now()
-        self.enqueue(self.book.written(plan, Uid(seen.uid), seen.resource_version, now=NOW))
+        stored = seen if whole else None
+        self.enqueue(self.book.written(plan, Uid(seen.uid), seen.resource_version, now=NOW, stored=stored))
+
+    def admit(self, after: Object) -> Object:
+        """Do what admission does to a write: nothing."""
+        return after
 
     def deliver_now(self) -> None:
         self.enqueue(self.book.see(self.told.pop(0), now=NOW))

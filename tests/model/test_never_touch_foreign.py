@@ -237,7 +237,7 @@ class Neighbours(RuleBasedStateMachine):
         self.witness.judge(before, after, adopts=self.adopts(plan))
         if lost:
             self.witness.doubt(after)
-            self.book.failed(plan, Failure("Transient", "the answer was lost"))
+            self.book.targets.failed(plan, Failure("Transient", "the answer was lost"))
             self.due.add(plan.namespace)
         elif after is None:
             self.enqueue(self.book.gone(plan, now=self.now))
