@@ -65,6 +65,8 @@ def interpretation(inputs: Inputs, ref: SourceRef) -> tuple[Interpretation | Non
     if (refusal := _refusal(inputs, ref)) is not None:
         return None, refusal, True
     current = inputs.hub.source(ref)
+    if ref in inputs.hub.doubtful:
+        return None, f"the source Secret {ref} is missing; a second look will tell whether it is gone", False
     if current is None:
         problem = dns_subdomain_problem(ref.name)
         why = f", and no Secret can have this name: it {problem}" if problem else ""
@@ -90,7 +92,8 @@ def source_state(inputs: Inputs, ref: SourceRef) -> SourceState:
         case None:
             refused = gone and _refusal(inputs, ref) is not None
             kind = SourceKind.ABSENT if gone else SourceKind.UNKNOWN
-            return SourceState(ref, kind, reason="SourceNotAllowed" if refused else "SourceError", message=fault)
+            reason = "Waiting" if ref in inputs.hub.doubtful else "SourceNotAllowed" if refused else "SourceError"
+            return SourceState(ref, kind, reason=reason, message=fault)
         case StaticSource():
             return _stored(ref, found, fault)
         case MintSource():
@@ -191,7 +194,7 @@ def _in_force(inputs: Inputs) -> Iterable[tuple[PolicyName, tuple[Policy, Standi
     for name, record in hub.policies.items():
         current = _qualified(inputs, record)
         if isinstance(current, Policy):
-            yield name, (current, Standing.VALID)
+            yield name, (current, Standing.INVALID if name in hub.doubtful else Standing.VALID)
         elif record.in_force is not None:
             yield name, (_with_defaults(inputs, record.in_force), Standing.INVALID)
     for name, policy in hub.former.items():

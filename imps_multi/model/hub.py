@@ -108,6 +108,8 @@ class HubSnapshot(Struct, frozen=True):
     """Policies that this process saw being deleted."""
     unsure: bool = False
     """Something that is in force was missing when last looked; a second look will tell whether it is gone."""
+    doubtful: frozenset[PolicyName | SourceRef] = frozenset()
+    """What of it is known from the state store only: nothing new is made of it until that look."""
     sources: Mapping[SourceRef, SourceSecret | UnusableSource] = field(default_factory=dict)
     """The Secrets; what stands in a policy itself is in its own reference."""
 

@@ -5,7 +5,7 @@ could not be read: an object is gone only when two whole readings at least a sec
 invalid, or in a file that is broken, keeps its last valid spec in force.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct, field
@@ -116,8 +116,14 @@ def snapshot(state: HubState) -> HubSnapshot:
         former=state.former,
         seen_deleted=state.seen_deleted,
         unsure=needs_second_look_at(state) is not None,
+        doubtful=frozenset(_doubtful(state)) if state.whole else frozenset(),
         sources=state.sources,
     )
+
+
+def _doubtful(state: HubState) -> Iterator[PolicyName | SourceRef]:
+    for key in state.missing.keys() - state.objects.keys():
+        yield PolicyName(key.name) if _is_policy(key) else _ref(key)
 
 
 def needs_second_look_at(state: HubState) -> float | None:

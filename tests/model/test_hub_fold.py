@@ -245,3 +245,16 @@ def test_repeated_and_broken_readings_in_between_change_nothing(
         noisy = folded((at, complete), (at + 1, complete), state=noisy)
         assert snapshot(plain) == snapshot(noisy)
         assert fold(noisy, complete, at + 1) == noisy
+
+
+def test_what_is_known_from_before_only_and_missing_is_doubtful_until_a_second_look() -> None:
+    known = valid(policy("a"))
+    secret = SourceSecret(REF, "Opaque", {})
+    start = restore({PolicyName("a"): known}, {}, {REF: secret})
+    once = folded((0.0, whole(policy("b"))), state=start)
+    assert snapshot(once).doubtful == {PolicyName("a"), REF}
+    assert snapshot(folded((1.0, whole(policy("b"))), state=once)).doubtful == frozenset()
+    assert snapshot(folded((1.0, whole(policy("a"), source())), state=once)).doubtful == frozenset()
+    assert snapshot(folded((0.0, broken(policy("b"))), state=start)).doubtful == frozenset()
+    read = folded((0.0, whole(policy("a"), source())), (5.0, whole()), state=start)
+    assert (snapshot(read).unsure, snapshot(read).doubtful) == (True, frozenset())
