@@ -15,7 +15,7 @@ from msgspec import structs
 from imps_multi.actors.station import Station
 from imps_multi.model.names import Uid
 from imps_multi.model.report import Contact, Phase
-from imps_multi.ports import PortError, Reason, ServerVersion, Throttled, Transient
+from imps_multi.ports import Forbidden, PortError, Reason, ServerVersion, Throttled, Transient
 from imps_multi.runtime.backoff import Backoff, Retries
 
 QUIET_SECONDS = 15.0
@@ -138,6 +138,8 @@ def degrade(here: Station, failure: PortError, delay: float) -> None:
     """There is no contact: say so, and that what is known is not the whole picture any more."""
     before, now = here.contact.value, here.setting.clock()
     message = str(failure)
+    if isinstance(failure, Forbidden):
+        message += "; renew the role there: imps-multi rbac --role target --config FILE"
     if (before.phase, before.reason) != (Phase.DEGRADED, failure.reason.value):
         log.warning("Cluster is degraded", target_cluster=here.name, reason=failure.reason.value, message=message)
     here.book.observed.unsync()

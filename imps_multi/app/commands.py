@@ -111,6 +111,7 @@ async def _prepare(assembly: Assembly, *, observe: bool) -> None:
         await assembly.hub_in_cluster.reach()
         if not observe:
             await assembly.hub_in_cluster.check_store()
+        await assembly.hub_in_cluster.check_readable()
 
 
 async def _pass(assembly: Assembly, *, observe: bool) -> int:

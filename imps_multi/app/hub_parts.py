@@ -25,7 +25,7 @@ from imps_multi.kube.shared import Shared
 from imps_multi.kube.state_secrets import StateSecrets
 from imps_multi.model.names import HubId, NamespaceName
 from imps_multi.model.policy import SourceRef
-from imps_multi.ports import Hub, PortError, StateStore
+from imps_multi.ports import Forbidden, Hub, PortError, Section, StateStore
 
 REQUEST_TIMEOUT = 30.0
 REACH_TRIES = 5
@@ -59,6 +59,16 @@ class HubInCluster:
                 await anyio.sleep(REACH_AGAIN_SECONDS)
             else:
                 return
+
+    async def check_readable(self) -> None:
+        """See to it that a command which must end can read the state, else waited for. Raises HubUnreachable."""
+        try:
+            await self.secrets.read(Section.POLICIES)
+        except PortError as failure:
+            lacks = (
+                "; renew the role: imps-multi rbac --role hub --config FILE" if isinstance(failure, Forbidden) else ""
+            )
+            raise HubUnreachable(f"the state cannot be read: {failure}{lacks}") from failure
 
     async def check_store(self) -> None:
         """Refuse to start where nothing can be stored; a hub that is away is waited for later. Raises StateUnusable."""

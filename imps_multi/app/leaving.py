@@ -45,6 +45,7 @@ async def leave(
     try:
         if assembly.hub_in_cluster is not None:
             await assembly.hub_in_cluster.reach()
+            await assembly.hub_in_cluster.check_readable()
         return await _leave(assembly, errand, instance, agreed=agreed, write=write)
     finally:
         await assembly.aclose()

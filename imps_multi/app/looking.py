@@ -100,6 +100,7 @@ async def look(
     try:
         if assembly.hub_in_cluster is not None:
             await assembly.hub_in_cluster.reach()
+            await assembly.hub_in_cluster.check_readable()
         return await _looked(assembly, take)
     finally:
         await assembly.aclose()

@@ -119,9 +119,11 @@ def exit_code(result: "PlanResult", kinds: frozenset[Kind] | None) -> int:
 
 
 def wrong(result: "PlanResult | PlanDifference") -> bool:
-    """Say whether something that was reached is wrong."""
+    """Say whether something that was reached is wrong; a cluster that could not be looked at may have answered."""
+    from imps_multi.model.readiness import ANSWERED
+
     away = {f"cluster {name}" for name in result.unreachable}
-    return any(problem.subject not in away for problem in result.problems)
+    return any(problem.subject not in away or problem.reason in ANSWERED for problem in result.problems)
 
 
 def of_kinds(writes: Iterable["PlannedWrite"], kinds: frozenset[Kind]) -> bool:

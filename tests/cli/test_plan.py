@@ -29,6 +29,7 @@ def write(operation: str, namespace: str = "team-a", *, cluster: str = "prod-1",
 
 
 AWAY = PlanProblem("cluster edge-1", "Unreachable", "connection refused")
+REFUSED = PlanProblem("cluster edge-1", "Forbidden", "namespaces may not be read")
 WRONG = PlanProblem("policy team-a", "InvalidSpec", "spec.target: is required")
 
 
@@ -47,6 +48,7 @@ WRONG = PlanProblem("policy team-a", "InvalidSpec", "spec.target: is required")
         (PlanResult(unreachable=["edge-1"], problems=[AWAY]), None, 3),
         (PlanResult(unreachable=["edge-1"], problems=[AWAY], writes=[write("create")]), None, 1),
         (PlanResult(unreachable=["edge-1"], problems=[AWAY], writes=[write("create")]), "delete", 3),
+        (PlanResult(unreachable=["edge-1"], problems=[REFUSED]), None, 1),
         (PlanResult(problems=[WRONG]), None, 1),
         (PlanResult(problems=[WRONG]), "delete", 0),
         (PlanResult(problems=[WRONG, AWAY], unreachable=["edge-1"]), None, 1),
@@ -176,3 +178,15 @@ def test_a_name_that_the_role_does_not_let_us_see_is_told_with_what_to_do(site: 
     assert done.returncode == 1
     (told,) = [line for line in done.stderr.splitlines() if line.startswith("cluster cluster-001: Forbidden: ")]
     assert told.endswith("imps-multi rbac --role target --secret-name registry-pull --config FILE")
+
+
+def test_a_hub_whose_state_may_not_be_read_ends_it_with_what_to_do(site: Site) -> None:
+    hub = "{id: mgmt, kubeconfig: ./fleet.kubeconfig, context: cluster-000}"
+    clusters = "[{name: a, kubeconfig: ./fleet.kubeconfig, context: cluster-001}]"
+    (site.root / "in-cluster.yaml").write_text(f"hub: {hub}\nclusters: {clusters}\n")
+    site.fault("cluster-000", fault="deny", verb="list", resource="secrets")
+    done = site.run("plan", "-c", "in-cluster.yaml")
+    site.fault("cluster-000", fault="allow")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("the state cannot be read: list state Secrets in imps-system on ")
+    assert done.stderr.endswith("renew the role: imps-multi rbac --role hub --config FILE\n")

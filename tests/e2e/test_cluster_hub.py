@@ -159,7 +159,7 @@ def test_policies_that_go_with_their_definition_take_nothing_away(world: Stage) 
     remove_definition(world.hub)
     until(lambda: "imps-multi crd | kubectl apply" in world.problems(), "the status says what to do")
     install_definition(world.hub)
-    until(lambda: "policies are not back" in world.problems(), "the policies are missed")
+    until(lambda: " not back (" in world.problems(), "the policies are missed")
     world.lay()
     until(world.calm, "the hub is whole again")
     assert [entry for entry in traffic.writes() if entry.resource == "secrets" and entry.name == "pull"] == []
