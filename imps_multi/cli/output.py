@@ -5,6 +5,7 @@ No command prints a secret value; what is printed here comes from values that ho
 
 import enum
 import io
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -71,7 +72,8 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, foldin
     listed = list(rows)
     made = table(headers, listed, folding=folding)
     if sys.stdout.isatty():
-        console = Console(file=sys.stdout, highlight=False)
+        plain = "NO_COLOR" in os.environ  # without bold as well, which the library would leave
+        console = Console(file=sys.stdout, highlight=False, color_system=None if plain else "auto")
         console.width = max(console.width, _least_width(headers, listed, folding))
         console.print(made)
         return

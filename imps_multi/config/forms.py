@@ -5,6 +5,7 @@ as the one that was meant: that it is unknown is said elsewhere.
 """
 
 from collections.abc import Iterator, Mapping
+from os.path import normpath
 from typing import Any, Final
 
 from imps_multi.model.fields import near_field
@@ -22,6 +23,8 @@ def misformed(value: Mapping[str, Any]) -> Iterator[tuple[tuple[Step, ...], str]
     hub, clusters = value.get("hub"), value.get("clusters")
     if isinstance(hub, Mapping) and (message := _hub(_given(hub, _HUB_FIELDS))):
         yield ("hub",), message
+    if isinstance(hub, Mapping) and (message := _shared_state(hub)):
+        yield ("hub", "stateDirectory"), message
     for index, entry in enumerate(clusters if isinstance(clusters, list) else []):
         if isinstance(entry, Mapping) and (message := _entry(_given(entry, _ENTRY_FIELDS))):
             yield ("clusters", index), message
@@ -38,6 +41,13 @@ def _given(part: Mapping[str, Any], known: tuple[str, ...]) -> frozenset[str]:
         and not (name == "inCluster" and str(value).lower() in _NO)
         and not (name in {"overrides", "excludeContexts"} and value == [])
     )
+
+
+def _shared_state(hub: Mapping[str, Any]) -> str:
+    places = [hub.get(name) for name in ("directory", "stateDirectory")]
+    if all(isinstance(place, str) for place in places) and len({normpath(str(place)) for place in places}) == 1:
+        return "must be another than hub.directory: others may read that, and state is for this program alone"
+    return ""
 
 
 def _hub(given: frozenset[str]) -> str:

@@ -57,6 +57,8 @@ def prepare(root: Path) -> None:
             raise StateRefused(
                 f"{root} belongs to user {status.st_uid}, not to {os.geteuid()}; use a directory of ours"
             )
+        if status.st_mode & stat.S_ISVTX:
+            raise StateRefused(f"{root} is shared by everybody; use a directory of ours, such as {root / 'imps-multi'}")
         if status.st_mode & _OTHERS:
             root.chmod(PRIVATE_DIRECTORY)
     except OSError as error:

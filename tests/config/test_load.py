@@ -166,6 +166,10 @@ def test_a_hub_in_a_cluster_is_read_with_its_defaults(read: Callable[..., Loaded
             "hub: {id: a, kubeconfig: b, inCluster: true}\nclusters: []\n",
             "1:1: hub: needs exactly one of directory, kubeconfig and inCluster, and has kubeconfig and inCluster",
         ),
+        (
+            "hub: {id: a, directory: ./b, stateDirectory: b/}\nclusters: []\n",
+            "1:30: hub.stateDirectory: must be another than hub.directory",
+        ),
         (MINIMAL + "defaults: {burst: yes}\n", "3:12: defaults.burst: must be a number"),
         (MINIMAL + "defaults: {burst: 1.5}\n", "3:12: defaults.burst: must be a whole number"),
         (MINIMAL + "defaults: {requestsPerSecond: .inf}\n", "defaults.requestsPerSecond: must be a finite number"),

@@ -192,3 +192,10 @@ def test_a_directory_whose_lock_cannot_be_written_is_refused_with_the_reason(roo
     (root / "lock").mkdir()
     with pytest.raises(StateRefused, match="cannot be written: Is a directory"):
         StateLock(root).acquire()
+
+
+def test_a_directory_that_is_everybodys_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    with pytest.raises(StateRefused, match="is shared by everybody"):
+        prepare(tmp_path)
+    assert mode(tmp_path) == 0o777
