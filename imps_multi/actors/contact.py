@@ -105,11 +105,17 @@ async def listen(here: Station, lost: Lost) -> None:
 
 
 async def failing(here: Station) -> PortError | None:
-    """Look once whether the cluster answers, on a fresh connection; return why not."""
+    """Look once whether the cluster answers, on a fresh connection; return why not.
+
+    Everybody may ask for the version: where a right was refused, a namespace is asked for as well.
+    """
     try:
         await here.client.probe()
+        if here.rights_doubted:
+            await _identity(here)
     except PortError as failure:
         return failure
+    here.rights_doubted = False
     return None
 
 
@@ -120,7 +126,7 @@ def begin(here: Station, version: ServerVersion, uid: Uid) -> None:
         log.warning("Cluster has another identity now", target_cluster=here.name, was=before.uid, uid=uid)
     here.book.forgive()
     here.queue.reset_backoff()
-    here.doubted = False
+    here.doubted = here.rights_doubted = False
     _set(here, structs.replace(before, uid=uid, version=version.git_version))
 
 

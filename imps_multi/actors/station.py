@@ -64,6 +64,8 @@ class Station:
     """Called when there is work, and nobody waits for it."""
     doubted: bool = False
     """Whether somebody wants a probe now."""
+    rights_doubted: bool = False
+    """Whether the next probe is to see, too, that namespaces may still be read."""
     sending: int = 0
     """How many writes are under way."""
     sending_since: float = 0.0
@@ -94,6 +96,11 @@ class Station:
         """Ask for a probe now."""
         self.doubted = True
         self.stirred.set()
+
+    def suspect_rights(self) -> None:
+        """Ask for a probe that sees whether we may do anything there at all."""
+        self.rights_doubted = True
+        self.suspect()
 
     def begin_write(self) -> None:
         """Count a write that goes out now; whoever makes it ends it."""

@@ -243,6 +243,8 @@ def _tell_refused(here: Station, event: str, namespace: NamespaceName, name: Sec
     if now - said < QUIET_SECONDS:
         return
     here.told_refused[event, name] = now
+    if _lacks_right(failure):
+        here.suspect_rights()
     message = _explained(name, failure).message
     log.warning(event, target_cluster=here.name, namespace=namespace, secret=name, message=message)
 
@@ -261,10 +263,14 @@ def _take_in(here: Station, failure: PortError, lost: Lost) -> None:
             pass
 
 
+def _lacks_right(failure: PortError) -> bool:
+    return isinstance(failure, Forbidden) and _ROLE_REFUSED.search(str(failure)) is not None
+
+
 def _explained(name: SecretName, failure: PortError) -> Failure:
     """Say why a request failed; a quota or an admission rule refuses with a 403 too, and no role helps there."""
     message = str(failure)
-    if isinstance(failure, Forbidden) and _ROLE_REFUSED.search(message):
+    if _lacks_right(failure):
         message += f"; renew the role there: imps-multi rbac --role target --secret-name {name} --config FILE"
     return Failure(type(failure).__name__, message)
 

@@ -97,6 +97,8 @@ class FakeCluster:
         """So many answers to writes were asked for whole."""
         self.read_error: Callable[[], PortError] | None = None
         """How a GET of a Secret is answered."""
+        self.identity_error: Callable[[], PortError] | None = None
+        """How a GET of kube-system is answered."""
         self.connect_error: Callable[[], Exception] | None = None
         self.watch_error: Callable[[str], PortError | None] = lambda _name: None
         self._history: list[tuple[int, Watched, WatchEvent]] = []
@@ -464,6 +466,8 @@ class FakeClient:
         """Return the UID of kube-system."""
         with self._request("identity"):
             await self._cluster.answer(self._limit)
+            if self._cluster.identity_error is not None:
+                raise self._cluster.identity_error()
             return self._cluster.uid
 
     async def watch(self, watched: Watched, resume: Resume | None, emit: Callable[[WatchEvent], None]) -> Resume | None:

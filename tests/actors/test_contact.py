@@ -154,6 +154,32 @@ async def test_a_cluster_whose_namespaces_may_not_be_read_is_not_hammered_and_ne
         await until(lambda: len(cluster.secrets) == 5)
 
 
+NO_RIGHT = 'secrets "pull" is forbidden: User "u" cannot update resource "secrets" in API group ""'
+
+
+@pytest.mark.parametrize("lost", ["all rights", "the right to write"])
+async def test_rights_that_are_lost_while_its_watches_go_on_show_and_all_is_right_soon_after_their_return(
+    stage: Stage, lost: str
+) -> None:
+    """An API server lets a watch go on for minutes after the role that allowed it went."""
+    cluster = stage.cluster("a", *spaces(50))
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        cluster.write_error = lambda *_: Forbidden(NO_RIGHT)
+        if lost == "all rights":
+            cluster.identity_error = lambda: Forbidden("namespaces")
+        stage.hub.put(policy(), static(quay_io="new"))
+        await until(lambda: cluster_view(service, "a").targets.failed)
+        await anyio.sleep(300)
+        shown = cluster_view(service, "a")
+        assert (shown.state, shown.reason) == (("Degraded", "Forbidden") if lost == "all rights" else ("Up", ""))
+        assert ready(service) == ("False", "PartiallySynced")
+        cluster.write_error, cluster.identity_error = lambda *_: None, None
+        took = await until(lambda: set(cluster.passwords("quay.io").values()) == {"new"}, within=120.0)
+        assert lost != "all rights" or took < 10.0
+
+
 async def test_throttled_writes_wait_as_long_as_they_are_told_and_no_other_cluster_does(stage: Stage) -> None:
     slow, good = stage.cluster("slow", *spaces(20)), stage.cluster("good", *spaces(20))
     refusals = iter(range(3))
