@@ -17,7 +17,7 @@ from imps_multi.app.hub_parts import hub_parts
 from imps_multi.app.members import Members, members
 from imps_multi.config.fleet import safety
 from imps_multi.config.load import Loaded
-from imps_multi.config.model import Configuration
+from imps_multi.config.model import Configuration, Telemetry
 from imps_multi.config.state import state_root
 from imps_multi.hubs.overlay import OverlaidHub
 from imps_multi.kube.shared import Shared
@@ -33,6 +33,7 @@ from imps_multi.registries.rules import AmbientRule
 from imps_multi.runtime.keyed_queue import Counts
 from imps_multi.runtime.latest import Latest
 from imps_multi.telemetry.audit import AuditLog
+from imps_multi.telemetry.logs import configure_logging
 from imps_multi.telemetry.metrics import Metrics
 from imps_multi.telemetry.signals import ServiceSignals
 from imps_multi.telemetry.snapshot import MetricsSnapshot, QueueCounts, Reload
@@ -67,6 +68,7 @@ class Assembly:
         self.metrics = Metrics()
         wanted = "" if observe else configuration.telemetry.audit_log
         self.audit = AuditLog(wanted if audit is None else audit)
+        self._audits = not observe and audit is None
         hub_id = HubId(configuration.hub.id)
         self.shared = Shared(hub=hub_id, on_request=self.metrics.requested)
         self.reload = Reload(successful=True, succeeded_at=time.time())
@@ -133,6 +135,7 @@ class Assembly:
             self.hub_in_cluster.hub.reconsider()
         self._fleet = fleet
         self.ports.safety.set_if_changed(safety(after))
+        self._log_as(before.telemetry, after.telemetry)
         if stuck := needs_restart(self._started_with, after):
             self._refused(f"restart to take up changes of {', '.join(stuck)}; all else was taken up")
             log.warning("Configuration needs a restart", clusters=len(fleet.members), changed=stuck)
@@ -140,6 +143,12 @@ class Assembly:
         self.reload = Reload(successful=True, succeeded_at=time.time())
         self.ports.configuration.set(ConfigurationView())
         log.info("Configuration was taken up", clusters=len(fleet.members))
+
+    def _log_as(self, before: Telemetry, after: Telemetry) -> None:
+        if (before.log_format, before.log_level) != (after.log_format, after.log_level):
+            configure_logging(after.log_format, after.log_level)
+        if self._audits and before.audit_log != after.audit_log:
+            self.audit.go_on_in(after.audit_log)
 
     def refuse(self, error: Exception) -> None:
         """Keep the last good configuration, and say so."""
@@ -201,8 +210,13 @@ def rules_differ(before: Configuration, after: Configuration) -> bool:
 def needs_restart(before: Configuration, after: Configuration) -> list[str]:
     """Return the parts that changed and are only read at start."""
     kept = after.hub.model_copy(update={"former_secret_names": before.hub.former_secret_names})
-    parts = {"hub": before.hub == kept, "telemetry": before.telemetry == after.telemetry}
+    parts = {"hub": before.hub == kept, "telemetry": _addresses(before) == _addresses(after)}
     return [name for name, same in parts.items() if not same]
+
+
+def _addresses(configuration: Configuration) -> tuple[str, str, str]:
+    telemetry = configuration.telemetry
+    return telemetry.metrics_address, telemetry.health_address, telemetry.status_address
 
 
 def _queue(counts: Counts) -> QueueCounts:

@@ -7,12 +7,14 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import pytest
+import structlog
 
 from imps_multi.app.assembly import Assembly
 from imps_multi.app.reloading import keep_reloading
 from imps_multi.config.load import load
 from imps_multi.config.reload import FollowedFiles
 from imps_multi.file_changes import FileChanges
+from imps_multi.telemetry.logs import configure_logging
 
 pytestmark = pytest.mark.anyio
 
@@ -70,6 +72,20 @@ def names(assembly: Assembly) -> list[str]:
 def error(assembly: Assembly) -> str:
     """Return what is wrong; for a moment that may be that a file is half written."""
     return assembly.ports.configuration.value.error
+
+
+async def test_how_it_is_logged_changes_without_a_restart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    await write(tmp_path / "c.yaml", config())
+    await write(tmp_path / "fleet", kubeconfig("one"))
+    async with reloading(tmp_path) as assembly:
+        configure_logging("json", "info")
+        await write(
+            tmp_path / "c.yaml", config(more="telemetry: {logLevel: debug, logFormat: json, auditLog: a.log}\n")
+        )
+        await until(assembly, lambda: assembly.loaded.configuration.telemetry.log_level == "debug")
+        assert assembly.reload.successful
+        structlog.get_logger().debug("A detail")
+    assert '"A detail"' in capsys.readouterr().err
 
 
 async def test_a_change_that_needs_a_restart_says_so_until_it_is_undone(tmp_path: Path) -> None:

@@ -44,6 +44,15 @@ async def test_the_file_is_private_and_appended_to(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+async def test_it_goes_on_in_another_file_or_in_none(tmp_path: Path) -> None:
+    audit = AuditLog("")
+    for name in ("one", "two", ""):
+        audit.go_on_in(str(tmp_path / name) if name else "")
+        audit.write(written(operation=name))
+        await audit.flush()
+    assert [json.loads((tmp_path / name).read_text())["operation"] for name in ("one", "two")] == ["one", "two"]
+
+
 @pytest.mark.parametrize("anew", [True, False])
 async def test_a_rotated_file_is_opened_again(tmp_path: Path, *, anew: bool) -> None:
     path = tmp_path / "audit.jsonl"
