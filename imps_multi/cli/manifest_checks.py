@@ -78,6 +78,7 @@ def check_manifests(manifests: Sequence[Manifest], rules: Rules) -> Iterator[Fin
             yield from _source(manifest, found)
     for manifest in policies:
         yield from _policy(manifest, sources, rules)
+        yield from _refused(manifest, given)
         yield from _inline(manifest, interpret)
         yield from _overlaps(manifest, given, interpret)
 
@@ -98,6 +99,17 @@ def _policy(manifest: Manifest, sources: Mapping[SourceRef, Manifest], rules: Ru
             yield Finding(
                 manifest.place(path), f"{path}: there is no Secret {ref} in what was given{hint}", warning=True
             )
+
+
+def _refused(manifest: Manifest, given: Mapping[SourceRef, Interpretation]) -> Iterator[Finding]:
+    """Say which sources are not for this policy; where it may take them is known in the clusters only."""
+    for index, ref in _refs(manifest):
+        source = given.get(ref)
+        allowed = source.bounds.policies if isinstance(source, StaticSource | MintSource) else None
+        if allowed is not None and not any(glob_match(pattern, manifest.object.name) for pattern in allowed):
+            path = f"spec.registry.credentials[{index}]"
+            message = f"{path}: allow-policies of {ref} does not name {manifest.object.name}"
+            yield Finding(manifest.place(path), message)
 
 
 def _clusters(manifest: Manifest, policy: Policy, rules: Rules) -> Iterator[Finding]:

@@ -34,8 +34,11 @@ def is_glob(pattern: str) -> bool:
 
 
 def glob_match(pattern: str, name: str) -> bool:
-    """Match a whole name, case-sensitively: ``*``, ``?``, ``[abc]``, ``[!abc]``; an unclosed ``[`` is itself."""
-    return _compiled(pattern).match(name) is not None if is_glob(pattern) else pattern == name
+    """Match a whole name, case-sensitively: ``*``, ``?``, ``[abc]``, ``[!abc]``; an unclosed ``[`` is itself.
+
+    A name that is written out matches itself, whatever signs it has: contexts may have brackets.
+    """
+    return pattern == name or (is_glob(pattern) and _compiled(pattern).match(name) is not None)
 
 
 def selector_matches(selector: Selector, pairs: Mapping[str, str] | Pairs) -> bool:

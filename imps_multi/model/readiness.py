@@ -228,7 +228,7 @@ def _remarks(resolved: Resolved, around: Circumstances) -> str:
     names = sorted(around.reports)
     for misses in (list(_cluster_misses(resolved, names)), list(_namespace_misses(resolved, around))):
         remarks += [_some(misses)] if misses else []
-    if not reached(resolved, around):
+    if not any(reaches(resolved.policy, report.settings) for report in around.reports.values()):
         remarks.append("no cluster is selected")
     elif not any(tally.desired for tally in tallies_of(resolved, around).values()):
         remarks.append("no namespace is selected")

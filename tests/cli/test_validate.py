@@ -158,6 +158,15 @@ def test_a_bound_that_is_mistyped_is_an_error_at_its_annotation(place: Path) -> 
     assert ": metadata.annotations[imps-multi.io/allow-policy]: annotation imps-multi.io/allow-policy is " in line
 
 
+@pytest.mark.parametrize(("allowed", "code"), [("infra,team-b", 2), ("team-?", 0), ("", 2)])
+def test_a_source_that_is_not_for_a_policy_is_an_error(place: Path, allowed: str, code: int) -> None:
+    name = "name: dockerhub, namespace: registry-access"
+    bound = f"{name}, annotations: {{imps-multi.io/allow-policies: '{allowed}'}}"
+    change(place / "hub" / "source.yaml", name, bound)
+    refused = "spec.registry.credentials[0]: allow-policies of registry-access/dockerhub does not name team-a"
+    assert lines("hub", code=code) == ([f"hub/policy.yaml:7:9: {refused}"] if code else [])
+
+
 def test_a_registry_that_two_sources_of_a_policy_name_is_a_warning(place: Path) -> None:
     (place / "hub" / "more.yaml").write_text(SOURCE.replace("name: dockerhub", "name: other"))
     change(

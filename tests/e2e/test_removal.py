@@ -142,13 +142,19 @@ def who_waits(program: Program) -> dict[str, str]:
     return {line["namespace"]: line["named_by"] for line in program.logged("Deletion waits")}
 
 
+def marked(cluster: RealCluster) -> dict[str, dict[str, str]]:
+    """Return the marks of what is to go, by namespace."""
+    found = {team: marks(one) for team, one in by_namespace(cluster).items()}
+    return {team: one for team, one in found.items() if one}
+
+
 def test_a_deselected_target_is_marked_for_an_hour_and_loses_the_marks_in_one_write(world: Stage) -> None:
     east, gone = world.east, tuple(FREE)
     before = uids([east])
     world.select(without=gone)
-    until(lambda: world.program.policy("everyone")["targets"]["lingering"] == len(gone), "they are marked")
-    marked = {team: marks(one) for team, one in by_namespace(east).items() if marks(one)}
-    assert {team: found[LINGER] for team, found in marked.items()} == dict.fromkeys(gone, "1h")
+    until(lambda: world.program.policy("everyone")["targets"]["lingering"] == len(gone), "they are to go")
+    until(lambda: len(marked(east)) == len(gone), "they are marked")
+    assert {team: found[LINGER] for team, found in marked(east).items()} == dict.fromkeys(gone, "1h")
     traffic = Traffic([east])
     world.select()
     until(lambda: world.everywhere("first"), "the marks are gone")

@@ -77,6 +77,7 @@ def naive_matches(selector: Selector, pairs: Mapping[str, str]) -> bool:
         ("team-[ab]", "team-b", True),
         ("team-[!ab]", "team-b", False),
         ("team-[", "team-[", True),
+        ("edge [x]", "edge [x]", True),
         ("Team", "team", False),
         ("a.c", "abc", False),
         ("a*", "a\nb", True),

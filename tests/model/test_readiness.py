@@ -297,6 +297,12 @@ def test_a_cluster_pattern_that_matches_nothing_is_said_with_the_nearest_name() 
     assert "no cluster is named prod-ue (did you mean prod-eu?)" in status.reason
 
 
+def test_a_policy_that_selects_no_cluster_says_so_though_a_target_of_it_lingers() -> None:
+    counts = tally(in_sync=0, desired=0, lingering=2)
+    status = policy_status(resolved(clusters=("nowhere-*",)), around(report(tally=counts)), None)
+    assert status.reason.endswith("2 linger; no cluster is named nowhere-*; no cluster is selected")
+
+
 def test_a_registry_that_two_sources_name_is_said_and_wrong_it_is_not() -> None:
     later = structs.replace(source(entries=(entry("https://quay.io"),)), ref=SourceRef(REF.namespace, "later"))
     status = policy_status(resolved(source(entries=(entry("quay.io"),)), later), around(report()), None)
