@@ -15,7 +15,7 @@ from msgspec import structs
 from imps_multi.actors.station import Station
 from imps_multi.model.names import Uid
 from imps_multi.model.report import Contact, Phase
-from imps_multi.ports import Forbidden, PortError, Reason, ServerVersion, Throttled, Transient
+from imps_multi.ports import Forbidden, PortError, Reason, ServerVersion, Throttled, Transient, Unauthorized
 from imps_multi.runtime.backoff import Backoff, Retries
 
 QUIET_SECONDS = 15.0
@@ -140,12 +140,21 @@ def come_up(here: Station) -> None:
     _set(here, Contact(phase=phase, since=here.setting.clock(), uid=before.uid, version=before.version))
 
 
+def advised(failure: PortError) -> str:
+    """Say why there is no contact, and what to do where a refusal tells."""
+    match failure:
+        case Forbidden():
+            return f"{failure}; renew the role there: imps-multi rbac --role target --config FILE"
+        case Unauthorized():
+            return f"{failure}; renew the credential in its kubeconfig"
+        case _:
+            return str(failure)
+
+
 def degrade(here: Station, failure: PortError, delay: float) -> None:
     """There is no contact: say so, and that what is known is not the whole picture any more."""
     before, now = here.contact.value, here.setting.clock()
-    message = str(failure)
-    if isinstance(failure, Forbidden):
-        message += "; renew the role there: imps-multi rbac --role target --config FILE"
+    message = advised(failure)
     if (before.phase, before.reason) != (Phase.DEGRADED, failure.reason.value):
         log.warning("Cluster is degraded", target_cluster=here.name, reason=failure.reason.value, message=message)
     here.book.observed.unsync()

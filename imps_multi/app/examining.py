@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 from msgspec import Struct
 
+from imps_multi.actors.contact import advised
 from imps_multi.actors.service import Service
 from imps_multi.app.commands import load_whole, run_on_loop
 from imps_multi.app.hub_parts import HubUnreachable
@@ -34,7 +35,7 @@ from imps_multi.model.names import HubId, NamespaceName
 from imps_multi.model.status import ServiceStatus
 from imps_multi.model.view import reaches
 from imps_multi.model.world import World
-from imps_multi.ports import NotFound, PortError, Transient
+from imps_multi.ports import NotFound, PortError, Transient, Unauthorized
 from imps_multi.telemetry.logs import configure_logging
 
 AT_ONCE = 32
@@ -140,7 +141,8 @@ async def _examined(patient: Patient, permissions: Iterable[Permission], shared:
     except Transient as failure:
         return Away(failure.reason.value, str(failure), answered=failure.answered)
     except PortError as failure:
-        return Away(failure.reason.value, str(failure), answered=True)
+        told = advised(failure) if isinstance(failure, Unauthorized) else str(failure)
+        return Away(failure.reason.value, told, answered=True)
 
 
 async def _hub(loaded: Loaded, fleet: Members, permissions: HubPermissions) -> tuple[list[Check], World]:

@@ -116,7 +116,7 @@ def _server_side(message: str, status: Status, headers: Mapping[str, str] | None
 
 def _message(what: str, server: str, status: Status) -> str:
     words = f"{what} on {server}: {status.code} {excerpt(status.reason) or _phrase(status.code)}"
-    return f"{words}: {excerpt(status.message)}" if status.message else words
+    return f"{words}: {excerpt(status.message)}" if status.message not in ("", status.reason) else words
 
 
 def _phrase(code: int) -> str:

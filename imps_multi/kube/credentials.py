@@ -8,10 +8,12 @@ import base64
 from typing import Final, Protocol
 
 import anyio
+import msgspec
 from msgspec import Struct
 
 from imps_multi.kube.connection import BasicLogin, BearerToken, KeyPair, TokenFile
 from imps_multi.kube.excerpt import excerpt
+from imps_multi.model.instant import format_instant
 from imps_multi.ports import Reason, Transient
 from imps_multi.runtime.single_flight import SingleFlight
 
@@ -28,6 +30,13 @@ class Login(Struct, frozen=True):
     def __repr__(self) -> str:
         """Show neither."""
         return "Login(…)"
+
+
+class _Claims(Struct):
+    exp: float = 0.0
+
+
+_CLAIMS: Final = msgspec.json.Decoder(_Claims)
 
 
 class CredentialSource(Protocol):
@@ -100,6 +109,17 @@ def is_token(token: str) -> bool:
 def bearer(token: str) -> str:
     """Return the header of a token."""
     return f"Bearer {token}"
+
+
+def ended(login: Login, now: float) -> str:
+    """Say since when a refused token is out of date, where it is a JSON web token that tells; nothing else of it."""
+    _, _, rest = login.authorization.partition(".")
+    payload, _, _ = rest.partition(".")
+    try:
+        end = _CLAIMS.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))).exp
+        return f"; the token ended at {format_instant(end)}" if 0 < end < now else ""
+    except (ValueError, OverflowError, msgspec.DecodeError):
+        return ""
 
 
 def fixed_login(credential: BearerToken | BasicLogin | None) -> Login:

@@ -25,7 +25,7 @@ import imps_multi
 from imps_multi.kube.answers import Status, read_status, refusal
 from imps_multi.kube.connection import Connection, KeyPair
 from imps_multi.kube.connector import Connector
-from imps_multi.kube.credentials import CredentialSource, Login
+from imps_multi.kube.credentials import CredentialSource, Login, ended
 from imps_multi.kube.exchange import Answer, Exchange, Headers, Over
 from imps_multi.kube.failures import failure, tls_words
 from imps_multi.kube.handler import Whole
@@ -195,10 +195,10 @@ class Transport:
         login = self._shown = await self._credentials.login()
         try:
             return await send(login)
-        except Unauthorized:
+        except Unauthorized as refused:
             renewed = self._shown = await self._credentials.renew(login)  # noqa: ASYNC120  # cancelled, nobody asks why
             if renewed == login:
-                raise
+                raise Unauthorized(f"{refused}{ended(login, self._shared.clock())}") from None
         return await send(renewed)
 
     async def _asked(self, call: Call, largest: int, within: float, over: Over, login: Login) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
+from imps_multi.actors.contact import advised
 from imps_multi.actors.service import Service
 from imps_multi.model.names import ClusterName
 from imps_multi.model.status import ClusterView
@@ -50,6 +51,12 @@ async def test_a_bad_cluster_is_told_with_its_reason_delays_nobody_and_is_right_
         bad.thaw()
         assert await until(lambda: len(bad.secrets) == 5) < 10.0
         await until(lambda: ready(service) == ("True", "AllSynced"))
+
+
+def test_a_refusal_comes_with_what_to_do() -> None:
+    assert advised(Forbidden("no")) == "no; renew the role there: imps-multi rbac --role target --config FILE"
+    assert advised(unauthorized()) == f"{unauthorized()}; renew the credential in its kubeconfig"
+    assert advised(refused()) == "connection refused"
 
 
 async def test_a_cluster_that_hangs_after_accepting_delays_nobody(stage: Stage) -> None:

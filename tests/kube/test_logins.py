@@ -1,5 +1,6 @@
 """Tokens, token files and plugins, and what a 401 does."""
 
+import base64
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from imps_multi.kube.connection import ExecSpec, TokenFile
+from imps_multi.kube.connection import BearerToken, ExecSpec, TokenFile
 from imps_multi.kube.shared import Shared
 from imps_multi.kube.target_client import TargetClient
+from imps_multi.model.names import HubId
 from imps_multi.ports import (
     Forbidden,
     Reason,
@@ -44,6 +46,24 @@ async def test_a_fixed_token_is_not_tried_twice(shared: Shared) -> None:
     async with scripted(letting_in("other")) as server:
         assert isinstance(await troubled(server.connection(), shared), Unauthorized)
     assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("claims", "told"),
+    [
+        ('{"exp": 1767323045, "sub": "x"}', "; the token ended at 2026-01-02T03:04:05Z"),
+        ('{"exp": 4102444800}', ""),
+        ('{"exp": "soon"}', ""),
+        ('{"exp": 1e999}', ""),
+        ("[]", ""),
+    ],
+)
+async def test_a_refused_web_token_that_is_out_of_date_is_told_as_such(claims: str, told: str) -> None:
+    payload = base64.urlsafe_b64encode(claims.encode()).decode().rstrip("=")
+    shared = Shared(hub=HubId("mgmt"), clock=lambda: 1800000000.0)
+    async with scripted(letting_in("other")) as server:
+        error = await troubled(server.connection(BearerToken(f"{MARKER}.{payload}.{MARKER}")), shared)
+    assert str(error) == f"read namespace kube-system on {server.url}: 401 Unauthorized{told}"
 
 
 async def test_renewing_reads_the_file_now(shared: Shared, tmp_path: Path) -> None:
