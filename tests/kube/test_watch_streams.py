@@ -280,7 +280,7 @@ async def test_a_watch_list_that_stays_silent_before_its_end_marker_falls_back(s
     handler = paging(PAGES, watch=sending(b""), off=hanging(line("ADDED", 3, "a")))
     async with (
         scripted(handler) as server,
-        client_of(server.connection(), shared, request_timeout=0.3) as client,
+        client_of(server.connection(), shared, request_timeout=1.5) as client,  # what follows the silence has as long
     ):
         await client.watch(NAMESPACES, None, events.append)
     assert events == [NamespacesReplaced((record("a", 3), record("b", 4)), 20)]
@@ -298,7 +298,7 @@ async def test_a_server_that_hangs_is_not_taken_for_one_without_watch_list(share
 
     async with (
         scripted(handler) as server,
-        client_of(server.connection(), shared, request_timeout=0.2) as client,
+        client_of(server.connection(), shared, request_timeout=1.0) as client,  # the last watch has as long to work
     ):
         with pytest.raises(Transient):
             await client.watch(NAMESPACES, None, lambda _: None)
