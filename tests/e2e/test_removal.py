@@ -129,7 +129,7 @@ def test_a_target_goes_when_its_time_has_passed_and_nobody_names_it(world: Stage
         team: stamped[team] for team in (STAYING, *NAMED)
     }
     assert program.policy("everyone")["targets"]["lingering"] == len(NAMED)
-    assert program.ready_condition("everyone") == ("True", "AllSynced")
+    until(lambda: program.ready_condition("everyone") == ("True", "AllSynced"), "it knows that all is written")
     assert program.stop()[0] == 0
     for team in NAMED:
         clear(east, team)
