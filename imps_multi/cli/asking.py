@@ -19,6 +19,9 @@ def ask_or_store(config: Path, command: str, argument: str) -> int:
     from imps_multi.config.state import state_root
     from imps_multi.hubs.control import Request
 
+    if not argument.strip():
+        say(f"{command} what? Its name is empty")
+        return CANNOT
     try:
         loaded = load(config, os.environ)
         root = Path() if loaded.configuration.hub.in_a_cluster else state_root(loaded)

@@ -1,13 +1,13 @@
 """``crd``: the resource definition, ready for kubectl."""
 
-import typer
+from imps_multi.cli.output import Format, Output, print_text
 
 
-def crd() -> None:
+def crd(output: Output = Format.YAML) -> None:
     """Print the CustomResourceDefinition of ImagePullSecret.
 
     imps-multi crd | kubectl apply --server-side -f -
     """
     from imps_multi.config.crd import crd_text
 
-    typer.echo(crd_text(), nl=False)
+    print_text(crd_text(), output)

@@ -52,6 +52,22 @@ def print_data(value: object, form: Format) -> None:
         typer.echo(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
 
 
+def print_text(text: str, form: Format) -> None:
+    """Print YAML or JSON that is ready as it is; in the other form only where that is asked for.
+
+    Several documents are one List in JSON, which kubectl takes as well.
+    """
+    in_json = text.startswith("{")
+    if form in {Format.TABLE, Format.WIDE} or in_json == (form is Format.JSON):
+        typer.echo(text, nl=False)
+        return
+    import yaml
+
+    documents = [document for document in yaml.safe_load_all(text) if document is not None]
+    listed = {"apiVersion": "v1", "kind": "List", "items": documents}
+    print_data(documents[0] if len(documents) == 1 else listed, form)
+
+
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, folding: str = "") -> "Table":
     """Lay out columns as kubectl does."""
     from rich.table import Table

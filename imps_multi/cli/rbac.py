@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imps_multi.cli.output import fail, say
+from imps_multi.cli.output import Format, Output, fail, print_text, say
 
 if TYPE_CHECKING:
     from imps_multi.cli.role import Account
@@ -75,6 +75,7 @@ def rbac(
             help="Add a policy that lets the account create Secrets of these names and type alone.",
         ),
     ] = False,
+    output: Output = Format.YAML,
 ) -> None:
     """Print the role of a target cluster or of the hub's.
 
@@ -99,8 +100,8 @@ def rbac(
         tokens = _kubeconfigs(accounts, with_kubeconfig, cluster or role.value) if with_kubeconfig is not None else []
     except ValueError as error:
         raise fail(str(error)) from error
-    typer.echo(text + "".join(token + todo for token, todo in tokens), nl=False)
-    if not sys.stdout.isatty():  # kubectl, at the other end of the pipe, drops comments
+    print_text(text + "".join(token + todo for token, todo in tokens), output)
+    if output is Format.JSON or not sys.stdout.isatty():  # kubectl, at the other end of the pipe, drops comments
         for _, todo in tokens:
             say(todo.rstrip())
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from imps_multi.cli.output import Format, Output, print_text
+
 
 class Subject(enum.Enum):
     """What there is a schema of."""
@@ -14,6 +16,7 @@ class Subject(enum.Enum):
 
 def schema(
     subject: Annotated[Subject, typer.Argument(metavar="SUBJECT", help="What to print the schema of: config.")],
+    output: Output = Format.JSON,
 ) -> None:
     """Print the JSON Schema of the configuration file.
 
@@ -22,4 +25,4 @@ def schema(
     from imps_multi.config.schema import json_schema_text
 
     assert subject is Subject.CONFIG
-    typer.echo(json_schema_text(), nl=False)
+    print_text(json_schema_text(), output)

@@ -5,20 +5,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct
 
-from imps_multi.cli.output import say
+from imps_multi.cli.output import Format, Output, print_data, say
 from imps_multi.model.wording import counted
 
 if TYPE_CHECKING:
     from imps_multi.cli.checking import Checked
+    from imps_multi.cli.manifest_checks import Finding
 
 INVALID = 2
+
+
+class Found(Struct, frozen=True):
+    """A finding as JSON and YAML have it: as in the status API, and whether it is no error."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    warning: bool
+
+    @staticmethod
+    def of(finding: "Finding") -> "Found":
+        """Lay it out."""
+        place = finding.place
+        return Found(place.file, place.line, place.column, finding.message, finding.warning)
 
 
 def validate(
     paths: Annotated[
         list[Path], typer.Argument(metavar="PATH", help="Files, directories, or - for manifests piped in.")
     ],
+    output: Output = Format.TABLE,
 ) -> None:
     """Check configuration files and manifests, offline.
 
@@ -28,8 +47,11 @@ def validate(
     from imps_multi.cli.checking import check
 
     checked = check(paths, os.environ)
-    for finding in checked.findings:
-        typer.echo(str(finding))
+    if output in {Format.JSON, Format.YAML}:
+        print_data([Found.of(finding) for finding in checked.findings], output)
+    else:
+        for finding in checked.findings:
+            typer.echo(str(finding))
     say(summary(checked))
     raise typer.Exit(0 if checked.fine else INVALID)
 

@@ -99,3 +99,20 @@ def test_the_package_can_be_run_as_a_module() -> None:
     command = [sys.executable, "-m", "imps_multi", "version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - fixed words
     assert done.stdout == f"imps-multi {imps_multi.__version__}\n"
+
+
+def test_what_is_printed_for_kubectl_comes_in_both_its_forms() -> None:
+    crd = yaml.safe_load(invoke("crd").stdout)
+    assert json.loads(invoke("crd", "-o", "json").stdout) == crd
+    role = ("rbac", "--role", "target", "--secret-name", "pull")
+    listed = json.loads(invoke(*role, "-o", "json").stdout)
+    assert listed["kind"] == "List"
+    assert listed["items"] == [each for each in yaml.safe_load_all(invoke(*role).stdout) if each]
+    schema = json.loads(invoke("schema", "config").stdout)
+    assert yaml.safe_load(invoke("schema", "config", "-o", "yaml").stdout) == schema
+
+
+@pytest.mark.parametrize("command", ["sync", "approve"])
+def test_an_empty_name_is_a_usage_error(command: str) -> None:
+    result = invoke(command, "")
+    assert (result.exit_code, result.stderr) == (2, f"{command} what? Its name is empty\n")

@@ -524,3 +524,11 @@ def test_links_that_go_round_in_a_circle_cannot_be_read(place: Path) -> None:
     said = [f"hub/{name}.yaml: cannot be read: Too many levels of symbolic links" for name in "ab"]
     assert [line.replace(":1:1", "") for line in lines("hub")] == said
     assert lines("hub/a.yaml") == said[:1]
+
+
+def test_findings_come_as_data_too(place: Path) -> None:
+    change(place / "config.yaml", "id: mgmt", "id: a b")
+    result = invoke("validate", "config.yaml", "-o", "json")
+    (found,) = json.loads(result.stdout)
+    assert (found.pop("message").split(":")[0], result.exit_code) == ("hub.id", 2)
+    assert found == {"file": "config.yaml", "line": 1, "column": 7, "warning": False}
