@@ -128,8 +128,8 @@ def test_a_target_goes_when_its_time_has_passed_and_nobody_names_it(world: Stage
     assert {team: marks(one) for team, one in by_namespace(east).items()} == {
         team: stamped[team] for team in (STAYING, *NAMED)
     }
-    assert program.policy("everyone")["targets"]["lingering"] == len(NAMED)
-    until(lambda: program.ready_condition("everyone") == ("True", "AllSynced"), "it knows that all is written")
+    until(lambda: program.policy("everyone")["targets"]["lingering"] == len(NAMED), "they are counted")
+    until(lambda: program.ready_condition("everyone") == ("True", "AllSynced"), "what lingers is told, and no fault")
     assert program.stop()[0] == 0
     for team in NAMED:
         clear(east, team)
