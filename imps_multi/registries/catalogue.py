@@ -4,6 +4,7 @@ Pure once built. Fed by the hub's snapshot, feeds the token keepers and the plan
 library: most commands only ask what a Secret is. A fault says which key and what is wrong, never a value.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -34,6 +35,9 @@ DOCKERCFG_TYPE: Final = "kubernetes.io/dockercfg"
 DOCKERCFG_KEY: Final = ".dockercfg"
 BASIC_AUTH_TYPE: Final = "kubernetes.io/basic-auth"
 _DOCKER_HUB: Final = frozenset({"docker.io", "index.docker.io", "index.docker.io/v1", "registry-1.docker.io"})
+
+_REGISTRY: Final = re.compile(r"(https?://)?(\[[0-9A-Fa-f:.]+\]|[\w.*?-]+)(:\d{1,5})?(/[^\s;,?#]*)?")
+"""A host or a glob of hosts, as images are named by them."""
 
 
 class ReadMinted(Protocol):
@@ -131,6 +135,11 @@ def _basic_auth(secret: SourceSecret) -> DockerConfig:
             f"a Secret of type {BASIC_AUTH_TYPE} needs the annotation {REGISTRY_ANNOTATION}: HOST[,HOST]"
         )
     username, password = (_login(secret, key) for key in ("username", "password"))
+    for registry in registries:
+        if "@" not in registry and _REGISTRY.fullmatch(registry) is None:  # with one, a login may stand in it
+            raise UnusableSecretError(
+                f"annotation {REGISTRY_ANNOTATION}: {registry[:80]!r} is no HOST[:PORT][/PATH]; put a comma between two"
+            )
     # Two spellings of one registry hold one credential here, so either of them will do.
     entries = merge([[basic_entry(_docker_hub(registry), username, password) for registry in registries]]).entries
     given = {"username": username, "password": password}
@@ -153,7 +162,7 @@ def _login(secret: SourceSecret, key: str) -> str:
 
 def _docker_hub(registry: str) -> str:
     """Write Docker Hub, however it is spelled, as the one key that images without a host are looked up under."""
-    return DOCKER_HUB_KEY if filing_key(registry) in _DOCKER_HUB else registry
+    return DOCKER_HUB_KEY if filing_key(registry).lower() in _DOCKER_HUB else registry
 
 
 _STATIC: Final[dict[str, Callable[[SourceSecret], DockerConfig]]] = {

@@ -74,6 +74,8 @@ def test_a_password_keeps_the_spaces_in_it() -> None:
         ("https://docker.io/", ["https://index.docker.io/v1/"]),
         ("index.docker.io/v1", ["https://index.docker.io/v1/"]),
         ("docker.io/team", ["docker.io/team"]),
+        ("Docker.IO", ["https://index.docker.io/v1/"]),
+        ("[2001:db8::1]:5000,*.a.io/b", ["*.a.io/b", "[2001:db8::1]:5000"]),
         ("docker.io,quay.io", ["https://index.docker.io/v1/", "quay.io"]),
         ("docker.io,https://index.docker.io/v1/,index.docker.io", ["https://index.docker.io/v1/"]),
         ("registry:5000/team", ["registry:5000/team"]),
@@ -405,6 +407,22 @@ def test_a_fault_of_an_ecr_source_says_which_key_and_never_a_value(data: dict[st
         (source("kubernetes.io/dockercfg", {".dockercfg": "{}"}), "key .dockercfg names no registry"),
         (source("kubernetes.io/dockercfg", {".dockerconfigjson": MARK}), "key .dockercfg is missing"),
         (source(BASIC, {"username": "u", "password": MARK}), "annotation imps-multi.io/registry"),
+        *(
+            (
+                source(BASIC, {"username": "u", "password": MARK}, {REGISTRY: f"quay.io,{wrong}"}),
+                f"{wrong!r} is no HOST",
+            )
+            for wrong in (
+                "a.io b.io",
+                "a.io;b.io",
+                "a.io:port",
+                "a.io:",
+                ":5000",
+                "2001:db8::1",
+                "a.io/b?x",
+                "https://",
+            )
+        ),
         (source(BASIC, {"password": MARK}, {REGISTRY: "a"}), "key username is missing"),
         (source(BASIC, {"username": "u", "password": "\n"}, {REGISTRY: "a"}), "key password is empty"),
         (source(BASIC, {"username": f"{MARK}:", "password": "p"}, {REGISTRY: "a"}), "'a': username holds a colon"),
