@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from imps_multi.cli.manifest_checks import Finding, Rules, check_manifests
 from imps_multi.hubs.manifest_files import manifest_paths, read_file, stable_content, why
@@ -187,7 +187,7 @@ def _configuration(gathered: _Gathered, path: Path, environment: Mapping[str, st
 
 def _fleet(loaded: "Loaded") -> Iterator[Finding]:
     """Look at every context of the fleet, and at the hub's, as ``run`` would, short of connecting."""
-    from imps_multi.config.fleet import fleet
+    from imps_multi.config.fleet import fleet, idle_globs
     from imps_multi.kube import kubeconfig
 
     read: dict[Path, kubeconfig.Kubeconfig] = {}
@@ -202,6 +202,8 @@ def _fleet(loaded: "Loaded") -> Iterator[Finding]:
     clusters, problems = fleet(loaded, contexts_of)
     for problem in problems:
         yield _of_config(problem.place, problem.path, problem.message)
+    for idle in idle_globs(loaded, contexts_of):
+        yield structs.replace(_of_config(idle.place, idle.path, idle.message), warning=True)
     for cluster in clusters:
         if cluster.kubeconfig is not None:
             try:

@@ -71,6 +71,29 @@ def _unmatched(entry: ClusterEntry, path: str, there: Sequence[str]) -> Iterator
         yield f"{path}.excludeContexts", f"leave out everything that contexts match: {', '.join(matching)}"
 
 
+def idle_globs(loaded: Loaded, contexts_of: ContextsOf) -> Iterator[ConfigProblem]:
+    """Yield the globs of exceptions that match no context: no error, as contexts come and go, but maybe a typo."""
+    for index, entry in enumerate(loaded.configuration.clusters):
+        if index in loaded.left_out or entry.kubeconfig is None or entry.contexts is None:
+            continue
+        try:
+            there = sorted(contexts_of(entry.kubeconfig))
+        except ValueError:
+            continue  # ``fleet`` says so
+        for at, pattern in _exceptions(entry, f"clusters[{index}]"):
+            if not any(glob_match(pattern, name) for name in there):
+                message = f"no context of {entry.kubeconfig} matches {pattern}{_there(pattern, there)}"
+                yield ConfigProblem(loaded.place(at), at, message)
+
+
+def _exceptions(entry: ClusterEntry, path: str) -> Iterator[tuple[str, str]]:
+    for number, pattern in enumerate(entry.exclude_contexts):
+        yield f"{path}.excludeContexts[{number}]", pattern
+    for index, override in enumerate(entry.overrides):
+        for number, pattern in enumerate(override.contexts):
+            yield f"{path}.overrides[{index}].contexts[{number}]", pattern
+
+
 def safety(configuration: Configuration) -> Safety:
     """Return the brake's figures."""
     given = configuration.safety

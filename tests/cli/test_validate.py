@@ -532,3 +532,15 @@ def test_findings_come_as_data_too(place: Path) -> None:
     (found,) = json.loads(result.stdout)
     assert (found.pop("message").split(":")[0], result.exit_code) == ("hub.id", 2)
     assert found == {"file": "config.yaml", "line": 1, "column": 7, "warning": False}
+
+
+def test_an_exception_for_contexts_that_are_not_there_is_a_warning(place: Path) -> None:
+    change(place / "config.yaml", "]}", "], excludeContexts: [gone], overrides: [{contexts: [prod-b], paused: true}]}")
+    told = [
+        line.replace(f"{place}/", "").partition(" (did")[0].partition("; it")[0]
+        for line in lines("config.yaml", code=0)
+    ]
+    assert [line.partition(": ")[2] for line in told] == [
+        "warning: clusters[0].excludeContexts[0]: no context of fleet.kubeconfig matches gone",
+        "warning: clusters[0].overrides[0].contexts[0]: no context of fleet.kubeconfig matches prod-b",
+    ]
