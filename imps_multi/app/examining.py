@@ -158,8 +158,9 @@ async def _hub(loaded: Loaded, fleet: Members, permissions: HubPermissions) -> t
         status, world = await look(loaded, _taken, fleet=False)
     except HubUnreachable as error:
         return [*definition, Check(subject, "reachable", UNREACHABLE, str(error))], World()
+    untried = {str(ref) for ref, source in world.sources.items() if source.supposed}
     kind = "in a cluster" if hub.in_a_cluster else f"directory {hub.directory}"
-    return [*definition, *diagnosis.of_hub(status, kind=kind)], world
+    return [*definition, *diagnosis.of_hub(status, kind=kind, untried=untried)], world
 
 
 async def _taken(service: Service) -> tuple[ServiceStatus, World]:

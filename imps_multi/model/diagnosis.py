@@ -3,7 +3,7 @@
 Pure. Fed by app with what was looked at; shown by the command. Holds no credential.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -94,8 +94,11 @@ def of_one(subject: str, one: Examined | Away, *, now: float, renew: str) -> Ite
     yield _imps(subject, one, now)
 
 
-def of_hub(status: ServiceStatus, *, kind: str) -> Iterator[Check]:
-    """Say what is to be said of the hub, its policies and its sources. ``kind``: where it is, for people."""
+def of_hub(status: ServiceStatus, *, kind: str, untried: Collection[str] = ()) -> Iterator[Check]:
+    """Say what is to be said of the hub, its policies and its sources.
+
+    ``kind``: where it is, for people; ``untried``: the sources of which no token is known, and none is asked for.
+    """
     hub, subject = status.hub, f"hub {status.hub.id}"
     for problem in hub.problems:
         where = ":".join([problem.file, *(str(number) for number in (problem.line, problem.column) if number)])
@@ -111,7 +114,7 @@ def of_hub(status: ServiceStatus, *, kind: str) -> Iterator[Check]:
     if not invalid:
         yield Check(subject, "policies", OK, f"{len(status.policies)} valid" if status.policies else "none")
     for credential in status.credentials:
-        yield _source(credential)
+        yield _source(credential, untried)
 
 
 def sort(checks: Iterable[Check]) -> list[Check]:
@@ -151,11 +154,14 @@ def _imps(subject: str, one: Examined, now: float) -> Check:
     return Check(subject, "IMPS", WRONG, message)
 
 
-def _source(credential: CredentialView) -> Check:
-    subject = f"source {source_title(credential.namespace, credential.name)}"
+def _source(credential: CredentialView, untried: Collection[str]) -> Check:
+    title = source_title(credential.namespace, credential.name)
+    subject = f"source {title}"
     if credential.reason and credential.reason != "Waiting":
         return Check(subject, "usable", WRONG, f"{credential.reason}: {credential.message}")
     if credential.message and not credential.reason:
         return Check(subject, "usable", WARNING, credential.message)
     what = ", ".join(credential.registries) or credential.provider
-    return Check(subject, "usable", OK, what)
+    return Check(
+        subject, "usable", OK, f"{what} (no token yet, and none is asked for here)" if title in untried else what
+    )

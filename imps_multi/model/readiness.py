@@ -381,17 +381,22 @@ def synced_text(counts: TargetCounts) -> str:
 
 
 def _trouble_text(mine: Mapping[ClusterName, PolicyTally], around: Circumstances) -> str:
-    texts = [
-        f"{name}/{trouble.namespace}: {trouble.message or trouble.reason}"
-        for name, tally in sorted(mine.items())
-        for trouble in tally.troubles
-    ]
+    places: dict[str, list[str]] = {}
+    for name, tally in sorted(mine.items()):
+        for trouble in tally.troubles:
+            places.setdefault(trouble.message or trouble.reason, []).append(f"{name}/{trouble.namespace}")
+    texts = [f"{_and_others(found, ', ')}: {why}" for why, found in places.items()]
     texts += [
         f"{name} is observed and not written to (observe: true)"
         for name, tally in sorted(mine.items())
         if tally.pending and around.reports[name].settings.observe
     ]
-    return _some(texts) if texts else "being written"
+    return _and_others(texts, "; ") if texts else "being written"
+
+
+def _and_others(texts: Sequence[str], between: str, most: int = 3) -> str:
+    """Name a few; a tally itself holds no more than some, so how many others there are is not known here."""
+    return between.join(texts[:most]) + (" and others" if len(texts) > most else "")
 
 
 def _away_text(away: Iterable[ClusterReport]) -> str:

@@ -101,15 +101,19 @@ def test_a_hub_tells_its_problems_policies_and_sources() -> None:
         credentials=[
             CredentialView("ns", "good", "static", "stored", ["r.example"]),
             CredentialView("", "ecr:public:0a1b", "ecr", "unknown", reason="Waiting"),
+            CredentialView("ns", "minted", "ecr", "fresh", ["r.example"], refreshed_at="2026-01-01T00:00:00Z"),
             CredentialView("ns", "odd", "static", "stored", ["r.example"], message="key note is unknown"),
             CredentialView("ns", "bad", "static", "unknown", reason="SourceError", message="no key"),
         ],
     )
-    assert [(one.subject, one.state, one.message) for one in of_hub(status, kind="directory x")] == [
+    assert [
+        (one.subject, one.state, one.message) for one in of_hub(status, kind="directory x", untried={"ns/minted"})
+    ] == [
         ("hub mgmt", "wrong", "a.yaml:3:1: not YAML"),
         ("policy p", "wrong", "InvalidSpec: spec: bad"),
         ("source ns/good", "ok", "r.example"),
         ("source ecr:public:0a1b", "ok", "ecr"),
+        ("source ns/minted", "ok", "r.example (no token yet, and none is asked for here)"),
         ("source ns/odd", "warning", "key note is unknown"),
         ("source ns/bad", "wrong", "SourceError: no key"),
     ]

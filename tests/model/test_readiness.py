@@ -538,3 +538,13 @@ def test_what_may_not_be_watched_is_not_taken_for_synced() -> None:
 def test_what_an_observed_cluster_lacks_is_not_said_to_be_written() -> None:
     status = policy_status(resolved(), around(report(observe=True, tally=tally(pending=5))), None)
     assert status.reason.endswith("a is observed and not written to (observe: true)")
+
+
+def test_targets_with_one_trouble_are_told_together() -> None:
+    """A tally holds five of them, however many there are."""
+    same = [Trouble(NamespaceName(f"n{number}"), SecretName("pull"), "Forbidden", "quota") for number in range(5)]
+    status = policy_status(resolved(), around(report(tally=tally(failed=31, troubles=tuple(same)))), None)
+    assert status.reason.endswith("31 failed, 0 pending: a/n0, a/n1, a/n2 and others: quota")
+    other = Trouble(NamespaceName("m"), SecretName("pull"), "Forbidden", "webhook")
+    status = policy_status(resolved(), around(report(tally=tally(failed=2, troubles=(same[0], other)))), None)
+    assert status.reason.endswith("a/n0: quota; a/m: webhook")
