@@ -12,15 +12,13 @@ from imps_multi.model.brake import HeldSet
 from imps_multi.model.fleet import Connectivity
 from imps_multi.model.growth import Expansion
 from imps_multi.model.instant import format_instant
-from imps_multi.model.matching import glob_match, is_glob, nearest_name
 from imps_multi.model.merge_remarks import merge_remarks
-from imps_multi.model.misses import Miss
 from imps_multi.model.names import ClusterName, PolicyName
 from imps_multi.model.payload import allowed
 from imps_multi.model.report import ClusterReport, Phase, PolicyTally
+from imps_multi.model.selection_remarks import cluster_misses, namespace_misses
 from imps_multi.model.status import PolicyStatus, TargetCounts
 from imps_multi.model.target_plan import Wish
-from imps_multi.model.validity import dns_label_problem
 from imps_multi.model.view import reaches
 from imps_multi.model.wording import counted
 from imps_multi.model.world import Resolved
@@ -225,54 +223,16 @@ def credentials_fresh(resolved: Resolved, around: Circumstances) -> Ready:
 
 def _remarks(resolved: Resolved, around: Circumstances) -> str:
     remarks = list(map(str, resolved.policy.remarks))
-    names = sorted(around.reports)
-    for misses in (list(_cluster_misses(resolved, names)), list(_namespace_misses(resolved, around))):
-        remarks += [_some(misses)] if misses else []
-    if not any(reaches(resolved.policy, report.settings) for report in around.reports.values()):
+    policy, fleet = resolved.policy, [report.settings for _, report in sorted(around.reports.items())]
+    misses = list(cluster_misses(policy, fleet)), list(namespace_misses(policy, reached(resolved, around)))
+    remarks += [_some(texts) for texts in misses if texts]
+    if not any(reaches(policy, settings) for settings in fleet):
         remarks.append("no cluster is selected")
     elif not any(tally.desired for tally in tallies_of(resolved, around).values()):
         remarks.append("no namespace is selected")
     of_sources = [f"{one.ref}: {one.message}" for one in resolved.sources if one.message and not one.reason]
-    for texts in (merge_remarks(resolved.sources), of_sources):
-        if texts:
-            remarks.append(_some(texts))
+    remarks += [_some(texts) for texts in (merge_remarks(resolved.sources), of_sources) if texts]
     return "; " + "; ".join(remarks) if remarks else ""
-
-
-def _cluster_misses(resolved: Resolved, names: Sequence[ClusterName]) -> Iterable[str]:
-    selection = resolved.policy.clusters
-    for pattern in selection.names if selection is not None else ():
-        if not any(glob_match(pattern, name) for name in names):
-            nearest = nearest_name(pattern, names)
-            yield f"no cluster is named {pattern}" + (f" (did you mean {nearest}?)" if nearest else "")
-
-
-def _namespace_misses(resolved: Resolved, around: Circumstances) -> Iterable[str]:
-    """Name each name of the selection that no namespace has, in none of the clusters: all of them were listed."""
-    reports = reached(resolved, around)
-    if not all(report.listed for report in reports):
-        return
-    for pattern in resolved.policy.namespaces.names:
-        misses = list(_misses(resolved, pattern, reports))
-        if misses and None not in misses:
-            nearest = next((miss.nearest for miss in misses if miss is not None and miss.nearest), None)
-            yield f"no namespace is named {pattern}{_hint(pattern, nearest)}"
-
-
-def _misses(resolved: Resolved, pattern: str, reports: Iterable[ClusterReport]) -> Iterable[Miss | None]:
-    """Return what each cluster says of a pattern, up to the first that has a match."""
-    for report in reports:
-        miss = next((one for one in report.misses.get(resolved.policy.name, ()) if one.pattern == pattern), None)
-        yield miss
-        if miss is None:
-            return
-
-
-def _hint(pattern: str, nearest: str | None) -> str:
-    if nearest:
-        return f" (did you mean {nearest}?)"
-    problem = None if is_glob(pattern) else dns_label_problem(pattern)
-    return f" (none can be: {problem})" if problem else ""
 
 
 def tallies_of(resolved: Resolved, around: Circumstances) -> dict[ClusterName, PolicyTally]:

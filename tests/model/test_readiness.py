@@ -17,7 +17,7 @@ from imps_multi.model.policy import Policy, SourceRef, SpecProblem, TargetSecret
 from imps_multi.model.policy_status import exit_code, invalid_status, policy_status
 from imps_multi.model.readiness import Circumstances
 from imps_multi.model.report import ClusterReport, Contact, Phase, PolicyTally, Trouble
-from imps_multi.model.selection import ClusterSelection, PodSelection, Selector
+from imps_multi.model.selection import ClusterSelection, Operator, PodSelection, Requirement, Selector
 from imps_multi.model.service_status import Facts, service_status
 from imps_multi.model.status import Condition, PolicyStatus
 from imps_multi.model.target_plan import Wish
@@ -295,6 +295,19 @@ def test_a_cluster_in_which_pods_may_not_be_watched_is_forbidden_for_that_policy
 def test_a_cluster_pattern_that_matches_nothing_is_said_with_the_nearest_name() -> None:
     status = policy_status(resolved(clusters=("prod-ue",)), around(report("prod-eu")), None)
     assert "no cluster is named prod-ue (did you mean prod-eu?)" in status.reason
+
+
+def test_labels_that_no_cluster_has_are_said_and_an_exclusion_that_looks_like_a_typo() -> None:
+    prod = Selector((Requirement("env", Operator.IN, frozenset({"prd"})),))
+    one = resolved()
+    selection = ClusterSelection(names=("prod-*",), labels=(prod,), exclude=("prod-ue", "elsewhere"))
+    one = structs.replace(one, policy=structs.replace(one.policy, clusters=selection))
+    there = report("prod-eu")
+    there = structs.replace(there, settings=structs.replace(there.settings, labels=(("env", "prod"),)))
+    reason = policy_status(one, around(there), None).reason
+    assert "no cluster has env=prd (did you mean env=prod?)" in reason
+    assert "clusters.exclude: no cluster is named prod-ue (did you mean prod-eu?)" in reason
+    assert "elsewhere" not in reason
 
 
 def test_a_policy_that_selects_no_cluster_says_so_though_a_target_of_it_lingers() -> None:
