@@ -8,7 +8,7 @@ import enum
 from msgspec import Struct, structs
 
 from imps_multi.model.tally import Where
-from imps_multi.model.target_plan import Create, Line, State, TargetPlan, Update
+from imps_multi.model.target_plan import Create, Delete, Line, State, TargetPlan, Update
 
 CONTESTED_AFTER = 5
 FORGOTTEN_SECONDS = 600.0
@@ -122,8 +122,13 @@ class Contests:
 
 
 def _is_news(plan: TargetPlan, contest: Contest) -> bool:
-    """Say whether admission has not seen yet what is to be written: a token that was renewed, say."""
-    if contest.author is not Author.ADMISSION or not isinstance(plan.write, (Create, Update)):
+    """Say whether admission has not seen yet what is to be done: a renewed token, say, or a deletion."""
+    if contest.author is not Author.ADMISSION:
         return False
-    wanted = plan.write.wanted
-    return wanted is not None and wanted.payload.digest != contest.sent
+    match plan.write:
+        case Delete():
+            return True
+        case Create(wanted=wanted) | Update(wanted=wanted) if wanted is not None:
+            return wanted.payload.digest != contest.sent
+        case _:
+            return False

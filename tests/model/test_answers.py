@@ -8,13 +8,13 @@ from msgspec import structs
 
 from imps_multi.model.answers import Answers
 from imps_multi.model.book import Book, Due
-from imps_multi.model.contest import BY_ADMISSION
-from imps_multi.model.names import NamespaceName, SecretName
-from imps_multi.model.observed import SecretSeen, SecretsReplaced, SeenSecret
+from imps_multi.model.contest import BY_ADMISSION, Author, Contests
+from imps_multi.model.names import NamespaceName, SecretName, Uid
+from imps_multi.model.observed import SecretMoved, SecretSeen, SecretsReplaced, SeenSecret
 from imps_multi.model.observed_fold import same_secret
-from imps_multi.model.target_plan import Create, State, TargetPlan, Update
+from imps_multi.model.target_plan import Create, Delete, State, TargetPlan, Update
 from tests.model.objects import Object, carry_out, texts
-from tests.model.scenes import HUB_REGISTRY, NOW, changed, resolved, seen_from, source, world, written
+from tests.model.scenes import HUB_REGISTRY, NOW, changed, policy, resolved, seen_from, source, world, written
 from tests.model.strategies import dice
 from tests.model.test_book import PULL, A, as_seen, line_of, listed, moved, the_plan
 from tests.model.test_book_properties import TURNS, Cluster, said
@@ -155,6 +155,45 @@ def test_a_token_that_was_renewed_waits_for_no_repair() -> None:
     plan, after = sent(book, found, 60, now)
     answered(book, plan, altered(after), now)
     assert book.writes(A, now=now + 60.0) == []
+
+
+def unmarked(found: Object) -> Object:
+    """Strip what marks a target that is to go."""
+    version = as_seen(found).resource_version
+    return moved(changed(found, annotations={"imps-multi.io/unwanted-since": None}), version)
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_mark_of_what_is_to_go_is_not_set_without_end_either(*, taken: bool) -> None:
+    """Whether or not the answer was asked for whole: else it is read."""
+    there = written(resolved())
+    book = listed(resolved(policy(names=["elsewhere"])), found=[there])
+    if taken:
+        book.answers.hear((A, PULL), a_create(), as_sent())
+    book.look(A, now=NOW)
+    book.judge(book.wishes().wishes, frozenset())
+    book.look(A, now=NOW)
+    plan, after = sent(book, there, 50)
+    answered(book, plan, after)
+    if taken:
+        stripped = as_seen(unmarked(after))
+        book.see(SecretMoved(A, PULL, stripped.uid, 50, stripped.marks), now=NOW)
+        told = book.to_read(A, PULL)
+        assert told is not None
+        book.read(told, stripped, now=NOW)
+    else:
+        book.see(SecretSeen(A, PULL, as_seen(unmarked(after))), now=NOW)
+    assert book.writing == {A}
+    assert book.writes(A, now=NOW) == []
+    assert len(book.writes(A, now=NOW + 2.0)) == 1
+
+
+def test_a_deletion_waits_for_no_repair() -> None:
+    contests = Contests()
+    contests.count((A, PULL), NOW, Author.ADMISSION, b"sent")
+    assert contests.delay(TargetPlan(A, PULL, write=Delete(Uid("u"), 1, check=False)), NOW) == 0.0
+    mark = Update(Uid("u"), 1, wanted=None, put=False)
+    assert contests.delay(TargetPlan(A, PULL, write=mark), NOW) == 2.0
 
 
 def lists(stored: Object, *, reset: bool = False) -> SecretsReplaced:
