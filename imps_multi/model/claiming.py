@@ -40,7 +40,7 @@ def missing(
 def occupied(desk: Desk, sight: Sight, claimants: list[Candidate], why: str) -> TargetPlan | None:
     """Plan a target in whose place a Secret lies that is not ours; ``why`` says so."""
     winner, against = _first_able(claimants), obstacles(sight.seen, desk.view.hubs)
-    if (sight.record.name, sight.name) in desk.view.sources:
+    if (sight.record.name, sight.name) in desk.view.sources or sight.seen.uid in desk.view.source_uids:
         against = (*against, "it is a source of a policy")
     if winner is None or against or not _adopts(winner):
         first = next(iter(claimants), None) if winner is None else winner

@@ -171,6 +171,7 @@ def compose(inputs: Inputs, previous: World) -> World:
         seen_deleted=hub.seen_deleted,
         hub_empty=not hub.policies,
         names=_names(inputs, in_force),
+        source_uids=hub.source_uids,
     )
     return previous if world == previous else structs.replace(world, version=previous.version + 1)
 

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from imps_multi.model.discreet import Discreet
 from imps_multi.model.ecr_fields import ECR_TYPE
-from imps_multi.model.names import PolicyName
+from imps_multi.model.names import PolicyName, Uid
 from imps_multi.model.policy import InvalidPolicy, Policy, SourceRef
 
 
@@ -110,6 +110,8 @@ class HubSnapshot(Struct, frozen=True):
     """Something that is in force was missing when last looked; a second look will tell whether it is gone."""
     doubtful: frozenset[PolicyName | SourceRef] = frozenset()
     """What of it is known from the state store only: nothing new is made of it until that look."""
+    source_uids: frozenset[Uid] = frozenset()
+    """What the hub calls its source Secrets: a Secret with one of these is no copy, wherever it is met."""
     sources: Mapping[SourceRef, SourceSecret | UnusableSource] = field(default_factory=dict)
     """The Secrets; what stands in a policy itself is in its own reference."""
 

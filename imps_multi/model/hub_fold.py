@@ -20,7 +20,7 @@ from imps_multi.model.hub import (
     SourceSecret,
     UnusableSource,
 )
-from imps_multi.model.names import POLICY_KIND, NamespaceName, PolicyName
+from imps_multi.model.names import POLICY_KIND, NamespaceName, PolicyName, Uid
 from imps_multi.model.policy import InvalidPolicy, Policy, SourceRef
 from imps_multi.model.policy_parse import parse_policy
 from imps_multi.model.source_parse import parse_source
@@ -118,7 +118,16 @@ def snapshot(state: HubState) -> HubSnapshot:
         unsure=needs_second_look_at(state) is not None,
         doubtful=frozenset(_doubtful(state)) if state.whole else frozenset(),
         sources=state.sources,
+        source_uids=frozenset(_uids(state)),
     )
+
+
+def _uids(state: HubState) -> Iterator[Uid]:
+    for key, obj in state.objects.items():
+        metadata = obj.content.get("metadata") if key.kind == SOURCE_KIND else None
+        uid = metadata.get("uid") if isinstance(metadata, Mapping) else None
+        if isinstance(uid, str) and uid:
+            yield Uid(uid)
 
 
 def _doubtful(state: HubState) -> Iterator[PolicyName | SourceRef]:

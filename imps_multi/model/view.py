@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from imps_multi.model.choosing import NO_PODS, PodsThere, chosen, only_pods_could
 from imps_multi.model.fleet import ClusterSettings
 from imps_multi.model.matching import cluster_selected
-from imps_multi.model.names import IGNORE_ANNOTATION, ClusterName, HubId, NamespaceName, PolicyName, SecretName
+from imps_multi.model.names import IGNORE_ANNOTATION, ClusterName, HubId, NamespaceName, PolicyName, SecretName, Uid
 from imps_multi.model.observed import NamespaceRecord
 from imps_multi.model.policy import Policy
 from imps_multi.model.selection import PodRule
@@ -92,7 +92,9 @@ class View(Struct, frozen=True):
     pod_rules: frozenset[PodRule] = frozenset()
     """What has to be known of the pods here."""
     sources: frozenset[tuple[NamespaceName, str]] = frozenset()
-    """Where source Secrets lie in this cluster: none, unless the hub does."""
+    """Where source Secrets lie in this cluster: none, unless the hub does, as far as the configuration shows."""
+    source_uids: frozenset[Uid] = frozenset()
+    """What they are called, wherever the hub is."""
 
     @staticmethod
     def empty(cluster: ClusterName, hub: HubId) -> "View":
@@ -145,6 +147,7 @@ def view(world: World, settings: ClusterSettings, *, hub: HubId, previous: Itera
         excluding=tuple(one for rivals in by_name.values() for one in rivals if one.policy.namespaces.exclude),
         pod_rules=frozenset(rule for rivals in by_name.values() for one in rivals for rule in one.policy.pods.rules),
         sources=_sources(world) if settings.home else frozenset(),
+        source_uids=world.source_uids,
     )
 
 

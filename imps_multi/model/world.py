@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from imps_multi.model.credential import Entry, SourceState
-from imps_multi.model.names import PolicyName, RegistryKey, SecretName
+from imps_multi.model.names import PolicyName, RegistryKey, SecretName, Uid
 from imps_multi.model.policy import Policy, SourceRef, SpecProblem
 
 
@@ -73,5 +73,7 @@ class World(Struct, frozen=True):
     seen_deleted: frozenset[PolicyName] = frozenset()
     hub_empty: bool = False
     """The hub holds no policy at all."""
+    source_uids: frozenset[Uid] = frozenset()
+    """What the hub calls its source Secrets."""
     names: frozenset[SecretName] = frozenset()
     """Every Secret name that anything of ours may have, now or from before."""

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from imps_multi.model.credential import Bounds, SourceKind
 from imps_multi.model.gate import Gate
-from imps_multi.model.names import NamespaceName
+from imps_multi.model.names import NamespaceName, Uid
 from imps_multi.model.plan_result import operation_of
 from imps_multi.model.policy import ConflictPolicy, DeletionPolicy, Policy, SourceRef
 from imps_multi.model.target_plan import State, Update
@@ -127,6 +127,13 @@ def test_a_source_in_the_hub_s_own_cluster_is_not_adopted_for_another_policy_eit
     line = bench.lines()["p"]
     assert line.state is (State.CONFLICT if home else State.PENDING)
     assert ("cannot be adopted: it is a source of a policy" in line.message) is home
+
+
+def test_a_secret_that_the_hub_calls_its_source_is_not_adopted_wherever_it_is_met() -> None:
+    found = theirs()
+    there = structs.replace(world(resolved(adopting())), source_uids=frozenset({Uid(str(metadata_of(found)["uid"]))}))
+    line = Bench(there, found=found).lines()["p"]
+    assert (line.state, "it is a source of a policy" in line.message) == (State.CONFLICT, True)
 
 
 def test_everything_that_stands_against_it_is_said() -> None:

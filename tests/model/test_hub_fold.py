@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from imps_multi.model.hub import (
     HubObject,
@@ -245,6 +246,15 @@ def test_repeated_and_broken_readings_in_between_change_nothing(
         noisy = folded((at, complete), (at + 1, complete), state=noisy)
         assert snapshot(plain) == snapshot(noisy)
         assert fold(noisy, complete, at + 1) == noisy
+
+
+def test_what_the_hub_calls_its_sources_is_known_while_they_are_there() -> None:
+    named = replace(source(), content={**source().content, "metadata": {"uid": "u-1"}})
+    there = folded((0.0, whole(policy("a"), named)))
+    assert snapshot(there).source_uids == {"u-1"}
+    assert snapshot(folded((1.0, whole(policy("a"), source())), state=there)).source_uids == frozenset()
+    odd = replace(source(), content={"metadata": {"uid": 7}})
+    assert snapshot(folded((0.0, whole(odd)))).source_uids == frozenset()
 
 
 def test_what_is_known_from_before_only_and_missing_is_doubtful_until_a_second_look() -> None:
