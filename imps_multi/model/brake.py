@@ -145,6 +145,12 @@ def approve(ledger: Ledger, held_id: str, *, now: float) -> Ledger | None:
     )
 
 
+def _why(new: int, total: int, where: str, before: int, limit: int) -> str:
+    lately = f", and {before} did in the last hour" if before else ""
+    of_all = f"{new} of {counted(total, 'target', 'targets')} {where}"
+    return f"{of_all} would lose something{lately}; {limit} may without approval"
+
+
 def _held(
     new: frozenset[Wish],
     reports: Mapping[ClusterName, Wishes],
@@ -152,11 +158,9 @@ def _held(
     safety: Safety,
 ) -> tuple[HeldSet, ...]:
     total = sum(sum(report.totals.values()) for report in reports.values())
-    count = len(new) + sum(1 for _, _, cluster in recent if cluster in reports)
-    if new and count > (limit := _limit(safety.fleet, total)):
-        of_all = f"{count} of {counted(total, 'target', 'targets')}"
-        why = f"{of_all} over the fleet would lose something; {limit} may without approval"
-        return (_set(PolicyName(""), new, why),)
+    before = sum(1 for _, _, cluster in recent if cluster in reports)
+    if new and len(new) + before > (limit := _limit(safety.fleet, total)):
+        return (_set(PolicyName(""), new, _why(len(new), total, "over the fleet", before, limit)),)
     lately = Counter((policy, cluster) for _, policy, cluster in recent)
     groups: dict[tuple[PolicyName, ClusterName], set[Wish]] = {}
     for wish in new:
@@ -164,10 +168,9 @@ def _held(
     parts: dict[PolicyName, list[tuple[set[Wish], str]]] = {}
     for (policy, cluster), members in sorted(groups.items(), key=itemgetter(0)):
         here = reports[cluster].totals.get(policy, 0)
-        count = len(members) + lately[policy, cluster]
-        if count > (limit := _limit(safety.per_cluster, here)):
-            of_all = f"{count} of {counted(here, 'target', 'targets')}"
-            why = f"{of_all} in {cluster} would lose something; {limit} may without approval"
+        before = lately[policy, cluster]
+        if len(members) + before > (limit := _limit(safety.per_cluster, here)):
+            why = _why(len(members), here, f"in {cluster}", before, limit)
             parts.setdefault(policy, []).append((members, why))
     return tuple(
         _set(policy, frozenset().union(*(members for members, _ in found)), "; ".join(why for _, why in found))

@@ -75,7 +75,9 @@ class Desk(Struct, frozen=True):
 def idle_line(claimant: Candidate) -> Line:
     """Return the line of a policy that wants a target and may not create it now."""
     if claimant.resolved.standing is Standing.INVALID:
-        return Line(claimant.policy.name, State.PENDING, reason="InvalidSpec", message="its spec is invalid")
+        return Line(
+            claimant.policy.name, State.PENDING, reason="InvalidSpec", message="no valid spec of it is in the hub"
+        )
     return Line(claimant.policy.name, State.PENDING, reason="Suspended", message="suspended, and not there yet")
 
 

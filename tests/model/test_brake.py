@@ -147,6 +147,9 @@ def test_a_wish_that_ends_is_forgotten_and_judged_anew_when_it_returns() -> None
     assert ended.released == frozenset()
     again = judge([report(wishes(range(25)))], ended.ledger, DEFAULT, now=NOW + 2)
     assert held_members(again) == wishes(range(25))
+    (one,) = again.held
+    lately = "25 of 100 targets in c would lose something, and 25 did in the last hour; 25 may without approval"
+    assert one.why == lately, "never more of them than there are"
 
 
 def test_a_cluster_that_is_not_synced_keeps_what_it_was_let_go() -> None:
