@@ -67,7 +67,10 @@ class _Gathered(Struct):
 
 
 def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))  # Path.resolve raises for links that go round in a circle
+    try:
+        return Path(os.path.realpath(path))  # Path.resolve raises for links that go round in a circle
+    except OSError:  # the working directory is gone
+        return path
 
 
 def check(paths: Sequence[Path], environment: Mapping[str, str]) -> Checked:
@@ -82,6 +85,7 @@ def check(paths: Sequence[Path], environment: Mapping[str, str]) -> Checked:
             _file(gathered, path, environment)
     for loaded in (*gathered.configurations, *gathered.rests):
         _hub(gathered, loaded)
+        gathered.findings += _audit_log(loaded)
     only = gathered.configurations[0] if len(gathered.configurations) == 1 else None
     gathered.findings += check_manifests(gathered.manifests, rules_of(only))
     policies = sum(manifest.object.kind == POLICY_KIND for manifest in gathered.manifests)
@@ -251,6 +255,18 @@ def _hub(gathered: _Gathered, loaded: "Loaded") -> None:
         gathered.findings.append(
             _of_config(place, "hub.directory", f"{directory} is no directory; make it, or fix the path")
         )
+
+
+def _audit_log(loaded: "Loaded") -> Iterator[Finding]:
+    """Say where no audit log could be written: a run would say so once, and go on without."""
+    name, at = loaded.configuration.telemetry.audit_log, "telemetry.auditLog"
+    if name in {"", "stdout"}:
+        return
+    path = Path(name)
+    if path.is_dir():
+        yield _of_config(loaded.place(at), at, f"{path} is a directory; name a file in it")
+    elif not path.parent.is_dir():
+        yield _of_config(loaded.place(at), at, f"{path.parent} is no directory; make it, or fix the path")
 
 
 def rules_of(loaded: "Loaded | None") -> Rules:

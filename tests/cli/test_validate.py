@@ -1,4 +1,5 @@
 import json
+import os
 from base64 import b64encode
 from pathlib import Path
 
@@ -544,3 +545,22 @@ def test_an_exception_for_contexts_that_are_not_there_is_a_warning(place: Path) 
         "warning: clusters[0].excludeContexts[0]: no context of fleet.kubeconfig matches gone",
         "warning: clusters[0].overrides[0].contexts[0]: no context of fleet.kubeconfig matches prod-b",
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"), [("hub", "hub is a directory; name a file in it"), ("no/a.log", "no is no directory; make it")]
+)
+def test_a_place_that_takes_no_audit_log_is_an_error(place: Path, path: str, said: str) -> None:
+    (place / "config.yaml").write_text(f"{CONFIG}telemetry: {{auditLog: {path}}}\n")
+    (line,) = lines("config.yaml")
+    assert line.startswith(f"config.yaml:4:13: telemetry.auditLog: {place}/{said}")
+    (place / "config.yaml").write_text(f"{CONFIG}telemetry: {{auditLog: a.log}}\n")
+    assert lines("config.yaml", code=0) == []
+
+
+def test_a_working_directory_that_is_gone_is_no_surprise(place: Path) -> None:
+    (place / "gone").mkdir()
+    os.chdir(place / "gone")
+    (place / "gone").rmdir()
+    assert lines("config.yaml") == ["config.yaml: cannot be read: No such file or directory"]
+    assert lines(str(place / "config.yaml"), code=0) == []
