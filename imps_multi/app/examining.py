@@ -22,7 +22,7 @@ from imps_multi.config.model import Configuration, HubConfig
 from imps_multi.kube import kubeconfig
 from imps_multi.kube.connection import Connection
 from imps_multi.kube.examination import examine
-from imps_multi.kube.hub_definition import INSTALL, READ, Definition, read_definition
+from imps_multi.kube.hub_definition import INSTALL, READ, RENEW, Definition, read_definition
 from imps_multi.kube.hub_link import HubLink
 from imps_multi.kube.kubeconfig import KubeconfigError
 from imps_multi.kube.shared import Shared
@@ -210,5 +210,5 @@ def _of_definition(definition: Definition, subject: str) -> list[Check]:
         return [Check(subject, "CRD", WRONG, "it is being deleted, and every policy with it")]
     if definition.missing:
         lacks = ", ".join(definition.missing)
-        return [Check(subject, "CRD", WARNING, f"it is an old one, without {lacks}; renew it: {INSTALL}")]
+        return [Check(subject, "CRD", WARNING, f"it is an old one, without {lacks}; renew it: {RENEW}")]
     return [Check(subject, "CRD", OK, "complete")]

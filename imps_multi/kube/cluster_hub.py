@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 
 from imps_multi.kube.excerpt import excerpt
 from imps_multi.kube.hub_cache import POLICIES, Allowed, HubCache, News, Part
-from imps_multi.kube.hub_definition import INSTALL, NOT_INSTALLED, READ, read_definition
+from imps_multi.kube.hub_definition import NOT_INSTALLED, READ, RENEW, read_definition
 from imps_multi.kube.hub_link import HubLink
 from imps_multi.kube.hub_objects import HubEvent, ItemsReplaced, policy_reader, secret_reader
 from imps_multi.kube.hub_watches import BROKEN, Kept, keep
@@ -160,7 +160,7 @@ class ClusterHub:
             log.warning(
                 "The CustomResourceDefinition of ImagePullSecret is an older one; what it does not name is not kept",
                 missing=", ".join(definition.missing),
-                install=INSTALL,
+                renew=RENEW,
             )
         self._warned = definition.missing
         self._tell(self.cache.define(definition))

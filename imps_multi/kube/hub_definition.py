@@ -20,6 +20,8 @@ READ: Final = Call(
     f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{NAME}",
 )
 INSTALL: Final = "imps-multi crd | kubectl apply --server-side -f -"
+RENEW: Final = "imps-multi crd | kubectl apply --server-side --force-conflicts -f -"
+"""Over one that another tool installed: the IMPS operator's is Helm's, and kubectl refuses to take its fields."""
 NOT_INSTALLED: Final = f"the CustomResourceDefinition of ImagePullSecret is not installed; install it: {INSTALL}"
 VERSION: Final = "v1alpha1"
 LARGEST: Final = 4 << 20

@@ -281,6 +281,7 @@ def test_an_old_definition_of_imps_is_told_of_and_serves(world: Stage) -> None:
     try:
         told = until(lambda: world.program.logged(OLDER), "the log says so")
         assert "status.conditions" in told[0]["missing"]
+        assert "--force-conflicts" in told[0]["renew"], "Helm owns the fields of IMPS's"
         until(lambda: shown(world.hub, "everyone")["status"]["status"] == "Ready", "IMPS's own fields are kept up")
     finally:
         install_definition(world.hub)
