@@ -4,6 +4,7 @@ Blocking; called at start, by ``validate`` and by the reload in a thread. Relati
 ``${NAME}`` in a string comes from the environment, and ``$$`` is a dollar.
 """
 
+import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -16,7 +17,7 @@ from imps_multi.config.forms import misformed
 from imps_multi.config.model import Configuration
 from imps_multi.config.unsupported import RESERVED, unsupported
 from imps_multi.marked_yaml import Document, Mistake, Unreadable, legible
-from imps_multi.model.fields import join, near_field
+from imps_multi.model.fields import did_you_mean, join, near_field
 from imps_multi.model.hub import Place
 
 Step = str | int
@@ -42,6 +43,8 @@ _MESSAGES: Final = {
     "too_short": "must not be empty",
 }
 """What is said instead of pydantic's own words, by the kind of its error."""
+_CHOICE: Final = re.compile("'([^']*)'")
+"""Of a list of choices in pydantic's words."""
 _OF_KEY: Final = "[key]"
 """What pydantic adds to the path of a mapping's key, where the key is wrong and not the value."""
 
@@ -184,7 +187,7 @@ def _validate(value: Mapping[str, Any]) -> tuple[Configuration | None, list[tupl
         given = {key: item for key, item in value.items() if key not in RESERVED}
         return Configuration.model_validate(given, by_alias=True, by_name=False), []
     except ValidationError as error:
-        return None, [(_steps(one), _message(one)) for one in error.errors(include_url=False, include_input=False)]
+        return None, [(_steps(one), _message(one)) for one in error.errors(include_url=False)]
 
 
 def _steps(error: Any) -> tuple[Step, ...]:
@@ -204,7 +207,12 @@ def _message(error: Any) -> str:
     if kind == "value_error":
         return str(error["ctx"]["error"])
     message: str = error["msg"]
-    return _MESSAGES.get(kind) or message.replace("Input should be", "must be")
+    meant = _choice_meant(error["input"], error["ctx"]["expected"]) if kind == "literal_error" else ""
+    return _MESSAGES.get(kind) or message.replace("Input should be", "must be") + meant
+
+
+def _choice_meant(given: object, expected: str) -> str:
+    return did_you_mean(given, _CHOICE.findall(expected)) if isinstance(given, str) else ""
 
 
 def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
