@@ -73,13 +73,20 @@ def _real(path: Path) -> Path:
         return path
 
 
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that is too long, or nobody may look there: opening it says so
+        return False
+
+
 def check(paths: Sequence[Path], environment: Mapping[str, str]) -> Checked:
     """Check everything that the paths name, and what the configurations among them point to."""
     gathered = _Gathered()
     for path in paths:
         if str(path) == STDIN:
             _stdin(gathered)
-        elif path.is_dir():
+        elif _is_directory(path):
             _directory(gathered, path, lambda file: _file(gathered, file, environment))
         else:
             _file(gathered, path, environment)
@@ -248,7 +255,7 @@ def _hub(gathered: _Gathered, loaded: "Loaded") -> None:
     directory = loaded.configuration.hub.directory
     if directory is None:
         return
-    if directory.is_dir():
+    if _is_directory(directory):
         _directory(gathered, directory, lambda file: _manifest_file(gathered, file))
     else:
         place = loaded.place("hub.directory")
@@ -263,9 +270,9 @@ def _audit_log(loaded: "Loaded") -> Iterator[Finding]:
     if name in {"", "stdout"}:
         return
     path = Path(name)
-    if path.is_dir():
+    if _is_directory(path):
         yield _of_config(loaded.place(at), at, f"{path} is a directory; name a file in it")
-    elif not path.parent.is_dir():
+    elif not _is_directory(path.parent):
         yield _of_config(loaded.place(at), at, f"{path.parent} is no directory; make it, or fix the path")
 
 

@@ -99,7 +99,7 @@ def _address(loaded: "Loaded | None") -> str | None:
 def _asking_all_the_same(config: Path, invalid: "InvalidConfiguration") -> "Callable[[], ServiceStatus]":
     """Ask where the rest of the file says: an instance goes on with the last good one, and tells what is wrong."""
     url = _address(invalid.rest)
-    if url is None or not config.is_file():
+    if url is None or not _is_file(config):
         raise fail(str(invalid)) from invalid
     say(str(invalid))
 
@@ -110,6 +110,13 @@ def _asking_all_the_same(config: Path, invalid: "InvalidConfiguration") -> "Call
             raise Unreached(str(error), USAGE) from error
 
     return ask
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # nobody may look there
+        return False
 
 
 def load_if_there(config: Path | None) -> "Loaded | None":

@@ -63,4 +63,7 @@ def _gcloud_file(environment: Mapping[str, str]) -> Path | None:
     named = environment.get("CLOUDSDK_CONFIG")
     home = Path(named) if named else Path(environment.get("HOME", "/"), ".config", "gcloud")
     path = home / "application_default_credentials.json"
-    return path if path.is_file() else None
+    try:
+        return path if path.is_file() else None
+    except OSError:  # a home that this user may not look into
+        return None

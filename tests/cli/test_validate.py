@@ -564,3 +564,11 @@ def test_a_working_directory_that_is_gone_is_no_surprise(place: Path) -> None:
     (place / "gone").rmdir()
     assert lines("config.yaml") == ["config.yaml: cannot be read: No such file or directory"]
     assert lines(str(place / "config.yaml"), code=0) == []
+
+
+def test_a_name_that_no_file_can_have_is_said_and_not_stumbled_over(place: Path) -> None:
+    long = "x" * 300
+    assert lines(long) == [f"{long}: cannot be read: File name too long"]
+    (place / "config.yaml").write_text(f"{CONFIG}telemetry: {{auditLog: {long}/a}}\n".replace("./hub", long))
+    assert [line.split(": ")[1] for line in lines("config.yaml")] == ["hub.directory", "telemetry.auditLog"]
+    assert f"{long}: cannot be read: File name too long" in invoke("status", "--config", long).stderr
