@@ -145,6 +145,10 @@ def load(path: Path, *, environment: Mapping[str, str] | None = None) -> Kubecon
         shape = msgspec.convert(document, KubeconfigShape)
     except msgspec.ValidationError as error:
         raise KubeconfigError(path, f"is no kubeconfig: {excerpt(str(error))}") from None
+    except UnicodeError:
+        raise KubeconfigError(
+            path, "is no kubeconfig: it has half of a surrogate pair, which is no character"
+        ) from None
     return Kubeconfig(path, shape, os.environ if environment is None else environment)
 
 

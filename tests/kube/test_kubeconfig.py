@@ -271,6 +271,7 @@ def test_no_repr_shows_a_credential(written: Written, user: dict[str, Any]) -> N
         (f"token: {MARKER}\n\tx: 1", "is not YAML: line 2, column 1: found a tab"),
         ("a: " + "[" * 200_000, "is nested more than 100 deep"),
         ('{"a": ' + "[" * 200_000, "is nested more than 100 deep"),
+        ('{"current-context": "\\ud800"}', "is no kubeconfig: it has half of a surrogate pair, which is no character"),
         ("- " * 200_000, "is nested more than 100 deep"),
         (f"contexts:{' ' * 300}5", "is no kubeconfig: Expected `array | null`, got `int` - at `$.contexts`"),
         ("- a", "is no kubeconfig: Expected `object`, got `array`"),
