@@ -139,16 +139,14 @@ def load(path: Path, *, environment: Mapping[str, str] | None = None) -> Kubecon
     if len(content) > LARGEST_KUBECONFIG:
         raise KubeconfigError(path, f"is larger than {LARGEST_KUBECONFIG} bytes")
     document = _parsed(path, content)
+    if b"\\u" in content.lower() and not _is_text(document):
+        raise KubeconfigError(path, "is no kubeconfig: half of a surrogate pair is no character")
     if document is None:
         raise KubeconfigError(path, "is empty")
     try:
         shape = msgspec.convert(document, KubeconfigShape)
     except msgspec.ValidationError as error:
         raise KubeconfigError(path, f"is no kubeconfig: {excerpt(str(error))}") from None
-    except UnicodeError:
-        raise KubeconfigError(
-            path, "is no kubeconfig: it has half of a surrogate pair, which is no character"
-        ) from None
     return Kubeconfig(path, shape, os.environ if environment is None else environment)
 
 
@@ -168,6 +166,16 @@ def _parsed(path: Path, content: bytes) -> object:
         raise KubeconfigError(path, f"is not YAML: {where}{excerpt(error.problem or '')}") from None
     except (yaml.YAMLError, ValueError, RecursionError):
         raise KubeconfigError(path, "is not YAML") from None
+
+
+def _is_text(document: object) -> bool:
+    try:
+        msgspec.json.encode(document)
+    except (UnicodeError, RecursionError):
+        return False
+    except TypeError:  # something that is no text at all: its place in the file is told elsewhere
+        pass
+    return True
 
 
 def _bound_depth(path: Path, content: bytes) -> None:

@@ -125,3 +125,9 @@ def test_the_problems_of_a_policy_and_of_a_source_have_places() -> None:
     ]
     assert "spec.target.secret.lables: unknown field (did you mean labels?)" in found[0]
     assert "stringData.accountID: must be a text, is a number; put it in quotes" in found[3]
+
+
+def test_keys_that_are_no_texts_do_no_harm() -> None:
+    text = b"apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: b}\n~: 1\n5: 2\ntrue: 3\n"
+    (manifest,) = read_manifests(text, "f.yaml").manifests
+    assert findings(manifest) == ()
