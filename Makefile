@@ -3,7 +3,6 @@ BIN := .venv/bin
 CODE := imps_multi tests benchmarks
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --universal
 ARGS ?=
-PROCESSES := --numprocesses=auto --maxprocesses=4 --dist=loadgroup
 
 .PHONY: help setup servers lint format test bench demo lock clean
 
@@ -28,7 +27,7 @@ format: setup ## put the code into shape
 	$(BIN)/ruff check --fix $(CODE)
 
 test: setup servers ## every test, those on real kube-apiservers too; ARGS="-k word" narrows
-	$(BIN)/pytest $(PROCESSES) $(ARGS)
+	$(BIN)/pytest $(ARGS)
 
 bench: setup servers ## measure, print ratios and write them down
 	$(BIN)/python -m benchmarks $(ARGS)

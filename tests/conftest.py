@@ -28,17 +28,6 @@ hypothesis.settings.register_profile("soak", deadline=None, print_blob=True, max
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several processes test, one has all real servers and begins at once; the others take whole files."""
-    if not hasattr(config, "workerinput"):
-        return
-    real = {item.path for item in items if item.get_closest_marker("real")}
-    items.sort(key=lambda item: item.path not in real)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("real" if item.path in real else str(item.path)))
-
-
 @pytest.fixture(autouse=True)
 def _no_blocking_calls() -> Iterator[None]:
     """Fail a test in which imps_multi blocks asyncio's loop: a file, a lock, a sleep, a socket without a thread."""
