@@ -15,6 +15,7 @@ from msgspec import structs
 from imps_multi.actors.station import Station
 from imps_multi.model.names import Uid
 from imps_multi.model.report import Contact, Phase
+from imps_multi.model.wording import print_role
 from imps_multi.ports import Forbidden, PortError, Reason, ServerVersion, Throttled, Transient, Unauthorized
 from imps_multi.runtime.backoff import Backoff, Retries
 
@@ -144,7 +145,7 @@ def advised(failure: PortError) -> str:
     """Say why there is no contact, and what to do where a refusal tells."""
     match failure:
         case Forbidden():
-            return f"{failure}; renew the role there: imps-multi rbac --role target --config FILE"
+            return f"{failure}; renew the role there: {print_role('target')}"
         case Unauthorized():
             return f"{failure}; renew the credential in its kubeconfig"
         case _:

@@ -13,6 +13,7 @@ from imps_multi.actors.contact import Lost, come_up
 from imps_multi.actors.station import Station
 from imps_multi.model.observed import NamespacesReplaced, SecretsReplaced, WatchEvent
 from imps_multi.model.pods import PodGone, PodSeen, PodsReplaced
+from imps_multi.model.wording import print_role
 from imps_multi.ports import (
     Forbidden,
     Gone,
@@ -168,15 +169,13 @@ def _break(here: Station, watched: Watched, failure: PortError) -> None:
 
 def _refuse(here: Station, watched: WatchSecrets | WatchPods, failure: PortError) -> None:
     """Say what may not be watched, once, and go on without it."""
-    command = "renew the role there: imps-multi rbac --role target"
+    command = print_role("target", watched.name if isinstance(watched, WatchSecrets) else "")
+    message = f"{failure}; renew the role there: {command}"
     if isinstance(watched, WatchSecrets):
-        message, known = (
-            f"{failure}; {command} --secret-name {watched.name} --config FILE",
-            here.book.listing.forbidden.get(watched.name),
-        )
+        known = here.book.listing.forbidden.get(watched.name)
         touched = here.book.forbid(watched.name, message)
     else:
-        message, known = f"{failure}; {command} --config FILE", here.book.pods.forbidden.get(watched.asked)
+        known = here.book.pods.forbidden.get(watched.asked)
         touched = here.book.forbid_pods(watched.asked, message)
     if known != message:
         log.warning("Watch is forbidden", target_cluster=here.name, watched=_what(watched), message=message)

@@ -18,6 +18,7 @@ from imps_multi.model.book import Due
 from imps_multi.model.failures import Failure
 from imps_multi.model.names import NamespaceName, SecretName
 from imps_multi.model.target_plan import Create, Delete, TargetPlan, Update
+from imps_multi.model.wording import print_role
 from imps_multi.model.writing import patch_body
 from imps_multi.ports import (
     AlreadyExists,
@@ -271,7 +272,7 @@ def _explained(name: SecretName, failure: PortError) -> Failure:
     """Say why a request failed; a quota or an admission rule refuses with a 403 too, and no role helps there."""
     message = str(failure)
     if _lacks_right(failure):
-        message += f"; renew the role there: imps-multi rbac --role target --secret-name {name} --config FILE"
+        message += f"; renew the role there: {print_role('target', name)}"
     return Failure(type(failure).__name__, message)
 
 

@@ -25,6 +25,7 @@ from imps_multi.kube.shared import Shared
 from imps_multi.kube.state_secrets import StateSecrets
 from imps_multi.model.names import HubId, NamespaceName
 from imps_multi.model.policy import SourceRef
+from imps_multi.model.wording import print_role
 from imps_multi.ports import Forbidden, Hub, PortError, Section, StateStore
 
 REQUEST_TIMEOUT = 30.0
@@ -65,9 +66,7 @@ class HubInCluster:
         try:
             await self.secrets.read(Section.POLICIES)
         except PortError as failure:
-            lacks = (
-                "; renew the role: imps-multi rbac --role hub --config FILE" if isinstance(failure, Forbidden) else ""
-            )
+            lacks = f"; renew the role: {print_role('hub')}" if isinstance(failure, Forbidden) else ""
             raise HubUnreachable(f"the state cannot be read: {failure}{lacks}") from failure
 
     async def check_store(self) -> None:

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 from msgspec import structs
 
+from imps_multi.actors.contact import advised
 from imps_multi.actors.service import Service
 from imps_multi.actors.station import Station
 from imps_multi.actors.working import note_write, send
@@ -174,7 +175,7 @@ class Leaving:
             case Conflict():
                 return "somebody changed it meanwhile; run it again"
             case Forbidden():
-                return f"{failure}; renew the role there: imps-multi rbac --role target --config FILE"
+                return advised(failure)
             case _:
                 pass
         return f"{type(failure).__name__}: {failure}"

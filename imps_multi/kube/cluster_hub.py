@@ -24,6 +24,7 @@ from imps_multi.kube.transport import Transport
 from imps_multi.model.hub import HubObject, HubReading
 from imps_multi.model.names import NamespaceName
 from imps_multi.model.policy import SourceRef
+from imps_multi.model.wording import print_role
 from imps_multi.ports import Forbidden, NotFound, PortError, Resume, Transient, Unauthorized
 from imps_multi.runtime.backoff import Rand
 from imps_multi.runtime.latest import Latest, wait_any
@@ -297,7 +298,7 @@ def _outdated(names: frozenset[str], wanted: frozenset[str] | None) -> bool:
 def _advised(failure: PortError) -> str:
     match failure:
         case Forbidden():
-            return f"{failure}; renew the role there: imps-multi rbac --role hub --config FILE"
+            return f"{failure}; renew the role there: {print_role('hub')}"
         case Unauthorized():
             return f"{failure}; look at the credential in the kubeconfig"
         case _:

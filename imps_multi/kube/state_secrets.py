@@ -34,6 +34,7 @@ from imps_multi.kube.state_items import (
 from imps_multi.kube.transport import Call
 from imps_multi.kube.wire import IDENTIFIED
 from imps_multi.model.names import HubId, NamespaceName, SecretName
+from imps_multi.model.wording import print_role
 from imps_multi.ports import AlreadyExists, Conflict, Forbidden, NotFound, PortError, Section, Transient
 from imps_multi.runtime.backoff import Rand
 
@@ -80,7 +81,7 @@ class StateSecrets:
         except NotFound as error:
             raise StateUnusable(self._no_namespace()) from error
         except Forbidden as error:
-            raise StateUnusable(f"{error}; renew the role: imps-multi rbac --role hub --config FILE") from error
+            raise StateUnusable(f"{error}; renew the role: {print_role('hub')}") from error
         except AlreadyExists:
             return
 
