@@ -22,7 +22,7 @@ from imps_multi.kube import kubeconfig_user
 from imps_multi.kube.connection import Connection
 from imps_multi.kube.excerpt import excerpt
 from imps_multi.kube.kubeconfig_shape import ClusterShape, ContextShape, KubeconfigShape, UserShape
-from imps_multi.kube.materials import KubeconfigError, Materials
+from imps_multi.kube.materials import KubeconfigError, Materials, UnreadableFileError, read_bounded
 from imps_multi.model.matching import glob_match, nearest_name
 from imps_multi.model.proxies import proxy_for
 
@@ -31,7 +31,7 @@ __all__ = ["Kubeconfig", "KubeconfigError", "load"]
 S = TypeVar("S")
 
 LARGEST_KUBECONFIG: Final = 64 * 1024 * 1024
-"""Thousands of contexts with their certificates; a device would be read without an end."""
+"""Thousands of contexts with their certificates."""
 SAFE_DEPTH: Final = 100
 _INDENT: Final = re.compile(rb"^[ ?:-]*", re.MULTILINE)
 """What a line starts with: blocks are nested no deeper than that is long."""
@@ -131,13 +131,9 @@ class Kubeconfig:
 def load(path: Path, *, environment: Mapping[str, str] | None = None) -> Kubeconfig:
     """Read and parse a file; blocks. Raises KubeconfigError."""
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_KUBECONFIG + 1)
-    except (OSError, ValueError) as error:
-        words = error.strerror if isinstance(error, OSError) else "not a path"
-        raise KubeconfigError(path, f"cannot be read: {words}") from error
-    if len(content) > LARGEST_KUBECONFIG:
-        raise KubeconfigError(path, f"is larger than {LARGEST_KUBECONFIG} bytes")
+        content = read_bounded(path, LARGEST_KUBECONFIG)
+    except UnreadableFileError as error:
+        raise KubeconfigError(path, str(error)) from error
     document = _parsed(path, content)
     if b"\\u" in content.lower() and not _is_text(document):
         raise KubeconfigError(path, "is no kubeconfig: half of a surrogate pair is no character")

@@ -21,6 +21,23 @@ class KubeconfigError(Exception):
         self.message = message
 
 
+class UnreadableFileError(Exception):
+    """A file that cannot be read, or not to its end; it says why in words that follow the file's name."""
+
+
+def read_bounded(path: Path, largest: int) -> bytes:
+    """Read a file of no more than so many bytes; a device would be read without an end. Raises UnreadableFileError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(largest + 1)
+    except (OSError, ValueError) as error:
+        words = error.strerror if isinstance(error, OSError) else "not a path"
+        raise UnreadableFileError(f"cannot be read: {words}") from error
+    if len(content) > largest:
+        raise UnreadableFileError(f"is larger than {largest} bytes")
+    return content
+
+
 class Materials:
     """What one entry of a kubeconfig refers to; ``entry`` is how messages name it (``user "admin"``)."""
 
@@ -51,11 +68,6 @@ class Materials:
     def _read(self, field: str, name: str) -> bytes:
         path = self.resolved(name)
         try:
-            with path.open("rb") as file:
-                content = file.read(LARGEST_FILE + 1)
-        except (OSError, ValueError) as error:
-            words = error.strerror if isinstance(error, OSError) else "not a path"
-            self.fail(f"{field}: {path} cannot be read: {words}")
-        if len(content) > LARGEST_FILE:
-            self.fail(f"{field}: {path} is larger than {LARGEST_FILE} bytes")
-        return content
+            return read_bounded(path, LARGEST_FILE)
+        except UnreadableFileError as error:
+            self.fail(f"{field}: {path} {error}")
