@@ -21,7 +21,7 @@ Pure; one writer, the cluster's book. Its workers ask ``whole`` before they send
 
 from imps_multi.model.names import NamespaceName, SecretName
 from imps_multi.model.observed import SecretsReplaced, SeenSecret, WatchEvent
-from imps_multi.model.observed_fold import Observed, same_secret
+from imps_multi.model.observed_fold import Observed, same_data, same_secret
 from imps_multi.model.recollection import Looks
 from imps_multi.model.tally import Where
 from imps_multi.model.target_plan import Create, Update
@@ -60,7 +60,7 @@ class Answers:
             return
         for where, known in before.items():
             seen = observed.secret(where[1], where[0])
-            if seen is not None and _same_version(known, seen) and not _same_data(known, seen):
+            if seen is not None and _same_version(known, seen) and not same_data(known, seen):
                 self._alter(where)
 
     def _alter(self, where: Where) -> None:
@@ -75,12 +75,3 @@ def undone(known: SeenSecret, seen: SeenSecret) -> bytes | None:
 
 def _same_version(known: SeenSecret, seen: SeenSecret) -> bool:
     return known.resource_version == seen.resource_version and known.uid == seen.uid
-
-
-def _same_data(known: SeenSecret, seen: SeenSecret) -> bool:
-    return (
-        known.content == seen.content
-        and known.type == seen.type
-        and known.foreign_keys == seen.foreign_keys
-        and known.immutable == seen.immutable
-    )

@@ -263,10 +263,13 @@ def _same_namespace(known: NamespaceRecord, seen: NamespaceRecord) -> bool:
 
 def same_secret(known: SeenSecret, seen: SeenSecret) -> bool:
     """Say whether two looks at a Secret give the same plan, versions aside."""
+    return known.uid == seen.uid and known.marks == seen.marks and same_data(known, seen)
+
+
+def same_data(known: SeenSecret, seen: SeenSecret) -> bool:
+    """Say whether two looks at a Secret show the same data: all of it but its metadata."""
     return (
-        known.uid == seen.uid
-        and known.content == seen.content
-        and known.marks == seen.marks
+        known.content == seen.content
         and known.type == seen.type
         and known.foreign_keys == seen.foreign_keys
         and known.immutable == seen.immutable
