@@ -5,19 +5,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from imps_multi.cli.checking import rules_of
+from imps_multi.cli.checking import STDIN, piped_in, rules_of
 from imps_multi.cli.manifest_checks import Finding, check_manifests
 from imps_multi.cli.output import Format, fail, print_data, print_table, say
 from imps_multi.cli.plan import DIFFERENT, FINE, UNREACHABLE, Kind, counted, of_kinds, show_writes, waiting, wrong
 from imps_multi.hubs.manifest_files import manifest_paths, read_file, why
-from imps_multi.hubs.manifests import Manifest, ManifestFile, read_manifests
+from imps_multi.hubs.manifests import Manifest, ManifestFile
 from imps_multi.model.hub import HubProblem, Place
 from imps_multi.model.plan_difference import PlanDifference, PolicyChange
 
 if TYPE_CHECKING:
     from imps_multi.config.load import Loaded
 
-STDIN: Final = "-"
 POLICIES: Final = ("POLICY", "TARGETS", "WITH IT", "CHANGE")
 
 
@@ -102,7 +101,7 @@ def _changed(paths: Sequence[Path], loaded: "Loaded") -> list[Manifest]:
 
 def _files(path: Path) -> Iterator[ManifestFile]:
     if str(path) == STDIN:
-        yield read_manifests(sys.stdin.buffer.read(), "stdin")
+        yield piped_in()
         return
     try:
         paths = manifest_paths(path) if path.is_dir() else [path]

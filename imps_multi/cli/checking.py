@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from imps_multi.config.load import Loaded
 
 STDIN: Final = "-"
-"""Manifests that are piped in, as ``plan -f -`` takes them; a configuration's paths need a file to resolve against."""
+"""Stands for manifests that are piped in; a configuration's paths need a file to resolve against."""
 CONFIG_FIELDS = frozenset({"hub", "clusters", "defaults", "defaultclusters", "safety", "telemetry", "coordination"})
 """Names at the top of a configuration, in small letters: one in other letters is a mistake that is to be told."""
 
@@ -129,10 +129,15 @@ def _manifest_file(gathered: _Gathered, path: Path) -> None:
         gathered.findings.append(Finding(Place(str(path), 1, 1), message))
 
 
+def piped_in() -> ManifestFile:
+    """Read the manifests that come by standard input."""
+    return read_manifests(sys.stdin.buffer.read(), "stdin")
+
+
 def _stdin(gathered: _Gathered) -> None:
     if gathered.is_new(Path(STDIN)):
         gathered.files += 1
-        _manifests(gathered, read_manifests(sys.stdin.buffer.read(), "stdin"))
+        _manifests(gathered, piped_in())
 
 
 def _file(gathered: _Gathered, path: Path, environment: Mapping[str, str]) -> None:

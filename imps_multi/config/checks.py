@@ -4,6 +4,7 @@ Pure; used by ``model`` alone.
 """
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -14,35 +15,19 @@ LARGEST_PORT: Final = 65535
 _ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[\w.-]*):(?P<port>[0-9]{1,5})")
 
 
-def _mark(value: str) -> str:
-    problem = "must not be empty" if not value else label_value_problem(value)
-    if problem is not None:
-        raise ValueError(f"cannot be the value of a label, which it becomes: {problem}")
-    return value
+def _free(problem_of: Callable[[str], str | None], says: str) -> AfterValidator:
+    """Refuse a value of which ``problem_of`` tells a problem; ``says`` stands before that."""
+
+    def check(value: str) -> str:
+        if (problem := problem_of(value)) is not None:
+            raise ValueError(f"{says} {problem}")
+        return value
+
+    return AfterValidator(check)
 
 
-def _secret_name(value: str) -> str:
-    if (problem := dns_subdomain_problem(value)) is not None:
-        raise ValueError(f"cannot be the name of a Secret: it {problem}")
-    return value
-
-
-def _namespace(value: str) -> str:
-    if (problem := dns_label_problem(value)) is not None:
-        raise ValueError(f"cannot be the name of a namespace: it {problem}")
-    return value
-
-
-def _label_key(value: str) -> str:
-    if (problem := label_key_problem(value)) is not None:
-        raise ValueError(f"the key is not valid: {problem}")
-    return value
-
-
-def _label_value(value: str) -> str:
-    if (problem := label_value_problem(value)) is not None:
-        raise ValueError(f"the value is not valid: {problem}")
-    return value
+def _mark_problem(value: str) -> str | None:
+    return label_value_problem(value) if value else "must not be empty"
 
 
 def _no_boolean(value: object) -> object:
@@ -65,11 +50,14 @@ def _endpoint(value: str) -> str:
 
 
 Text = Annotated[str, Field(min_length=1)]
-Mark = Annotated[str, AfterValidator(_mark)]
+Mark = Annotated[str, _free(_mark_problem, "cannot be the value of a label, which it becomes:")]
 """A hub's id: it becomes a label's value."""
-SecretNameText = Annotated[str, AfterValidator(_secret_name)]
-NamespaceText = Annotated[str, AfterValidator(_namespace)]
-Labels = dict[Annotated[str, AfterValidator(_label_key)], Annotated[str, AfterValidator(_label_value)]]
+SecretNameText = Annotated[str, _free(dns_subdomain_problem, "cannot be the name of a Secret: it")]
+NamespaceText = Annotated[str, _free(dns_label_problem, "cannot be the name of a namespace: it")]
+Labels = dict[
+    Annotated[str, _free(label_key_problem, "the key is not valid:")],
+    Annotated[str, _free(label_value_problem, "the value is not valid:")],
+]
 NoBoolean = BeforeValidator(_no_boolean)
 """YAML's ``yes`` and ``true`` are no numbers, though Python takes them for 1."""
 Endpoint = Annotated[str, Field(min_length=1), AfterValidator(_endpoint)]
