@@ -1,8 +1,8 @@
 """The configuration file as pydantic models: what may be written, and its defaults.
 
 Nothing is read here; ``load`` feeds these with the parsed file and turns their errors into places. Field names are the
-file's. What this version does not do yet is refused by ``unsupported``, and fields that
-do not go together by ``forms``.
+file's. What this version does not do yet is refused by ``unsupported``, and fields that do not go together by
+``forms``.
 """
 
 from collections.abc import Mapping
