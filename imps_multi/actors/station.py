@@ -158,8 +158,11 @@ class Station:
             self.enqueue(self.book.look(namespace, now=now))
 
     async def look_through(self, namespaces: Iterable[NamespaceName]) -> None:
-        """Look at any number of namespaces, with a breath for the others now and then; whoever does has the turn."""
-        for count, namespace in enumerate(namespaces):
+        """Look at any number of namespaces, with a breath for the others now and then; whoever does has the turn.
+
+        In the order of their names, so that two runs of the same write in the same order.
+        """
+        for count, namespace in enumerate(sorted(namespaces)):
             self.enqueue(self.book.look(namespace, now=self.setting.clock()))
             if count % LOOKS_PER_BREATH == LOOKS_PER_BREATH - 1:
                 await anyio.lowlevel.checkpoint()
@@ -179,7 +182,7 @@ class Station:
 
     def settle_picture(self) -> None:
         """Tell the book whether the whole picture is there, and the brake what is wished here."""
-        self.look_at(self.book.complete(whole_picture=self.book.picture_is_whole))
+        self.look_at(sorted(self.book.complete(whole_picture=self.book.picture_is_whole)))
         current = self.looked_at == self.book.view.version and self.book.view.synced
         self.setting.wish(self.name, self.book.wishes() if self.book.listing.whole and current else None)
         self.touch()

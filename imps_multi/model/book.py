@@ -338,7 +338,7 @@ class Book:
 
     def _look_at_all(self, touched: Iterable[NamespaceName], now: float) -> list[Due]:
         """Look at what a list touched; of a long one the actor looks at a few at a time."""
-        namespaces = list(touched)
+        namespaces = sorted(touched)  # two runs of the same plan in the same order
         if len(namespaces) > AT_ONCE:
             self._backlog.outdate()
             self.unlooked.update(dict.fromkeys(namespaces))

@@ -11,6 +11,17 @@ from tests.actors.stage import Stage, ready, settled, spaces, status_of, until
 pytestmark = pytest.mark.anyio
 
 
+async def test_what_is_written_at_first_and_after_a_renewal_goes_by_the_names_of_namespaces(stage: Stage) -> None:
+    cluster = stage.cluster("a", *reversed(spaces(40)), max_in_flight=1)
+    stage.hub.put(policy(), static())
+    async with stage.running() as service:
+        await settled(service)
+        assert [write.namespace for write in cluster.writes] == [*spaces(40)]
+        stage.hub.put(static(quay_io="renewed"))
+        await settled(service)
+        assert [write.namespace for write in cluster.writes[40:]] == [*spaces(40)]
+
+
 async def test_an_edited_target_is_right_again_at_once(stage: Stage) -> None:
     cluster = stage.cluster("a", *spaces(3))
     stage.hub.put(policy(), static())
