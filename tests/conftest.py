@@ -28,6 +28,13 @@ hypothesis.settings.register_profile("soak", deadline=None, print_blob=True, max
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have the workers of a parallel run begin with the files that need real servers: long ones, which wait a lot."""
+    if hasattr(config, "workerinput"):  # what pytest-xdist gives its workers; alone, the quick tests come as they stand
+        real = {item.path for item in items if item.get_closest_marker("real")}
+        items.sort(key=lambda item: item.path not in real)
+
+
 @pytest.fixture(autouse=True)
 def _no_blocking_calls() -> Iterator[None]:
     """Fail a test in which imps_multi blocks asyncio's loop: a file, a lock, a sleep, a socket without a thread."""

@@ -1,7 +1,6 @@
 """Servers for the transport's tests: well-behaved, silent, with log-ins, and the calls that are made to them."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -48,12 +47,6 @@ async def troubled(
     assert MARKER not in str(caught.value)
     assert MARKER not in repr(caught.value.__cause__)
     return caught.value
-
-
-def closed_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @asynccontextmanager

@@ -25,9 +25,9 @@ from tests.kube.hub_world import (
     running,
 )
 from tests.kube.scripted import answer, scripted
-from tests.kube.servers import closed_port
 from tests.kube.world import World
 from tests.realcluster.policies import COLLECTION
+from tests.realcluster.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -133,7 +133,7 @@ async def test_a_hub_that_does_not_answer_is_not_whole_and_another_connection_is
 ) -> None:
     await define(world)
     await make_policy(world, "a")
-    nowhere = structs.replace(world.connection, server=f"http://127.0.0.1:{closed_port()}", place="nowhere")
+    nowhere = structs.replace(world.connection, server=f"http://127.0.0.1:{free_port()}", place="nowhere")
     async with running(nowhere, shared) as hub:
         first = await hub.read()
         assert (first.whole, first.objects) == (False, ())

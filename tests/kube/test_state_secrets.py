@@ -15,8 +15,8 @@ from imps_multi.model.names import HubId, NamespaceName
 from imps_multi.model.status import HeldStatus
 from imps_multi.ports import NotFound, Section, Transient
 from tests.kube.hub_world import linked
-from tests.kube.servers import closed_port
 from tests.kube.world import MERGE_PATCH, World
+from tests.realcluster.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -143,7 +143,7 @@ async def test_a_check_stores_nothing_and_names_the_role_that_lacks(
 
 async def test_reading_waits_until_the_hub_answers(world: World, link: HubLink, shared: Shared) -> None:
     await store(link).save(Section.TOKENS, "a", b"token")
-    nowhere = structs.replace(world.connection, server=f"http://127.0.0.1:{closed_port()}")
+    nowhere = structs.replace(world.connection, server=f"http://127.0.0.1:{free_port()}")
     async with linked(nowhere, shared) as away:
         patient = store(away)
         with pytest.raises(Transient):

@@ -14,12 +14,12 @@ from imps_multi.ports import (
 )
 from tests.kube.scripted import MARKER, client_of, scripted
 from tests.kube.servers import (
-    closed_port,
     listening,
     troubled,
     well,
 )
 from tests.realcluster.pki import Authority
+from tests.realcluster.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -88,13 +88,13 @@ async def test_a_proxy_that_refuses_is_said_to(shared: Shared, authority: Author
 
 
 async def test_a_proxy_that_is_not_there_is_said_to_be_missing(shared: Shared) -> None:
-    proxy = f"http://me:{MARKER}@127.0.0.1:{closed_port()}"
+    proxy = f"http://me:{MARKER}@127.0.0.1:{free_port()}"
     error = await troubled(Connection(server="https://127.0.0.1:1", insecure=True, proxy=proxy), shared)
     assert "no connection to the proxy" in str(error)
 
 
 async def test_the_environments_proxy_is_not_looked_at_again(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("NO_PROXY", "")
     async with scripted(well) as server, client_of(server.connection(), shared) as client:
         await client.identity()

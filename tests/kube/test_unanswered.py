@@ -15,17 +15,17 @@ from imps_multi.ports import (
 )
 from tests.kube.scripted import MARKER
 from tests.kube.servers import (
-    closed_port,
     listening,
     silent,
     troubled,
 )
+from tests.realcluster.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_dead_port_is_unreachable(shared: Shared) -> None:
-    server = f"https://127.0.0.1:{closed_port()}"
+    server = f"https://127.0.0.1:{free_port()}"
     error = await troubled(Connection(server=server, insecure=True, credential=BearerToken(MARKER)), shared)
     assert isinstance(error, Transient)
     assert (error.reason, error.answered) == (Reason.UNREACHABLE, False)

@@ -17,6 +17,7 @@ from imps_multi.registries import outbound as outbound_module
 from imps_multi.registries.outbound import Outbound
 from imps_multi.registries.trust import Trust
 from tests.realcluster.pki import Authority, write
+from tests.realcluster.ports import free_port
 
 from .connect_proxy import connect_proxy
 from .resolving import resolving
@@ -56,11 +57,6 @@ def secure(authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def reaching(*listed: str, own: tuple[str, ...] = ()) -> Outbound:
     return Outbound(lambda: listed, Trust(), own=own)
-
-
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 async def ask(outbound: Outbound, url: str, **how: object) -> dict[str, object]:
@@ -252,7 +248,7 @@ async def test_each_address_of_an_answer_is_looked_at(secure: TokenServer, monke
 
 async def test_a_host_with_one_address_that_may_be_tried_is_only_away(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, ("169.254.169.254", "127.0.0.1"))
-    error = await refused(reaching("localhost"), f"https://localhost:{closed_port()}")
+    error = await refused(reaching("localhost"), f"https://localhost:{free_port()}")
     assert isinstance(error, Transient)
 
 
