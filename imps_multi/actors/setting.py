@@ -21,6 +21,7 @@ from imps_multi.runtime.backoff import Rand
 from imps_multi.runtime.latest import Latest
 from imps_multi.runtime.places import Places
 from imps_multi.runtime.shutdown import InFlight, StopSignal
+from imps_multi.runtime.window import Rush
 
 if TYPE_CHECKING:
     from imps_multi.actors.station import Station
@@ -69,6 +70,8 @@ class Setting:
     """The stations of the clusters that run now; only looked at from outside, by ``plan``."""
     places: Places = field(default_factory=lambda: Places(ROUTINE_AT_ONCE, hold=ROUTINE_HOLD_SECONDS))
     """For routine writes of the whole fleet."""
+    rush: Rush = field(default_factory=Rush)
+    """Whether anything anywhere cannot wait, so that routine work takes less room."""
     turn: anyio.Lock = field(default_factory=lambda: anyio.Lock(fast_acquire=True))
     """Held by the one cluster that plans many namespaces, so that the loop is free between two handfuls of them."""
     in_flight: InFlight = field(default_factory=InFlight)

@@ -31,7 +31,7 @@ LOOKS_PER_BREATH = 32
 FURTHEST_ALARM = 300.0
 SLOW_SECONDS = 1.0
 LEAST_AT_ONCE = 4
-"""Routine writes that every cluster is given at once, however slowly it answers."""
+"""Routine writes that every cluster is given at once in a rush, however slowly it answers."""
 RETRY = Backoff(initial=0.25, factor=2.0, cap=60.0, jitter=0.3)
 
 
@@ -50,9 +50,9 @@ class Station:
     queue: KeyedQueue[NamespaceName]
     limiter: RateLimiter
     window: Window
-    """How many routine writes the cluster answers at once."""
+    """How many routine requests the cluster answers at once without letting them queue."""
     slots: Places
-    """For those writes."""
+    """For those requests."""
     contact: Latest[Contact] = field(default_factory=lambda: Latest(Contact()))
     names: Latest[int] = field(default_factory=lambda: Latest(0))
     """Set when other names, or other pods, may have to be watched."""
@@ -114,9 +114,10 @@ class Station:
         self.sending -= 1
 
     def answered(self, seconds: float) -> None:
-        """Take in how long the answer to a write took: a server that lets them queue is given fewer at once."""
+        """Take in how long an answer took: in a rush, a server that lets requests queue is given fewer at once."""
         self.window.answered(seconds)
-        self.slots.resize(self.window.size)
+        rushed = self.setting.rush.lasts(current_time())
+        self.slots.resize(self.window.size if rushed else self.member.settings.max_in_flight)
         if seconds > SLOW_SECONDS:
             self.limiter.halve()
 
@@ -148,6 +149,8 @@ class Station:
         """Hand what is due to the workers."""
         for due in dues:
             lane = Lane.URGENT if due.urgent else Lane.ROUTINE
+            if due.urgent and due.at is None:
+                self.setting.rush.begin(current_time())
             self.queue.add(due.namespace, lane=lane, at=None if due.at is None else self._alarm(due.at))
         self.touch()
 

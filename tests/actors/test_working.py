@@ -14,6 +14,7 @@ from imps_multi.actors.crew import EXPRESS_SHARE, Crew
 from imps_multi.actors.setting import Setting, Verdict
 from imps_multi.actors.station import LEAST_AT_ONCE, Station, station
 from imps_multi.actors.working import keep_working, work_on
+from imps_multi.model.book import Due
 from imps_multi.model.brake import Wishes
 from imps_multi.model.compose import Inputs, compose
 from imps_multi.model.hub import HubReading
@@ -37,6 +38,7 @@ from imps_multi.ports import (
     WatchSecrets,
 )
 from imps_multi.runtime.latest import Latest
+from imps_multi.runtime.window import LASTING
 from tests.actors.fake_cluster import FakeClient, FakeCluster
 from tests.actors.fakes import RecordingSignals, WallClock, interpret, policy, static
 
@@ -242,13 +244,23 @@ async def test_only_routine_work_waits_for_a_place(bench: Bench, whose: str) -> 
             group.cancel_scope.cancel()
 
 
-async def test_a_cluster_that_lets_writes_queue_is_given_fewer_routine_ones_at_once(bench: Bench) -> None:
+async def test_in_a_rush_a_cluster_that_lets_writes_queue_is_given_fewer_routine_ones_at_once(bench: Bench) -> None:
     async with bench.working() as here:
-        assert here.slots.free == here.member.settings.max_in_flight
+        most = here.member.settings.max_in_flight
         await bench.turn(here)
+        await anyio.sleep(LASTING)
         for _ in range(100):
             here.answered(0.2)
+        assert here.slots.free == most
+        here.enqueue([Due(SPACE)])
+        here.answered(0.2)
+        assert here.slots.free == most
+        here.enqueue([Due(SPACE, urgent=True)])
+        here.answered(0.2)
         assert here.slots.free == LEAST_AT_ONCE
+        await anyio.sleep(LASTING)
+        here.answered(0.2)
+        assert here.slots.free == most
 
 
 async def test_there_are_as_many_workers_as_there_is_work_for_and_few_at_rest(bench: Bench) -> None:

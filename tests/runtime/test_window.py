@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imps_multi.runtime.window import Window
+from imps_multi.runtime.window import LASTING, Rush, Window
 
 
 def serve(window: Window, *, travel: float, per_second: float, answers: int = 400) -> float:
@@ -60,3 +60,13 @@ def test_its_size_stays_within_bounds(most: int, least: int, answers: list[float
     for seconds in answers:
         window.answered(seconds)
         assert min(least, most) <= window.size <= most
+
+
+def test_a_rush_lasts_for_a_moment_after_the_last_of_what_cannot_wait() -> None:
+    rush = Rush()
+    assert not rush.lasts(0.0)
+    rush.begin(0.0)
+    assert rush.lasts(LASTING * 0.9)
+    rush.begin(LASTING * 0.9)
+    assert rush.lasts(LASTING * 1.8)
+    assert not rush.lasts(LASTING * 1.9)
