@@ -56,7 +56,7 @@ class Station:
     contact: Latest[Contact] = field(default_factory=lambda: Latest(Contact()))
     names: Latest[int] = field(default_factory=lambda: Latest(0))
     """Set when other names, or other pods, may have to be watched."""
-    changed: Latest[int] = field(default_factory=lambda: Latest(0))
+    changed: Latest[None] = field(default_factory=lambda: Latest(None))
     """Set when there is something new to report."""
     stirred: anyio.Event = field(default_factory=anyio.Event)
     """Set to make whoever listens for silence look again."""
@@ -113,11 +113,13 @@ class Station:
         """Count it no more: it was answered, or will not be."""
         self.sending -= 1
 
-    def answered(self, seconds: float) -> None:
-        """Take in how long an answer took: in a rush, a server that lets requests queue is given fewer at once."""
+    def answered(self, started: float) -> None:
+        """Take in an answer, begun then: in a rush, a server that lets requests queue is given fewer at once."""
+        now = current_time()
+        seconds = now - started
         self.window.answered(seconds)
-        rushed = self.setting.rush.lasts(current_time())
-        self.slots.resize(self.window.size if rushed else self.member.settings.max_in_flight)
+        rushed = self.setting.rush.lasts(now)
+        self.slots.resize(self.window.size if rushed else self.window.most)
         if seconds > SLOW_SECONDS:
             self.limiter.halve()
 
@@ -129,7 +131,7 @@ class Station:
 
     def touch(self) -> None:
         """Say that there is something new to report."""
-        self.changed.set(self.changed.value + 1)
+        self.changed.set(None)
 
     def rethink_watches(self) -> None:
         """Have exactly what is needed watched."""
@@ -155,9 +157,9 @@ class Station:
         self.touch()
 
     def look_at(self, namespaces: Iterable[NamespaceName]) -> None:
-        """Look at a few namespaces at once."""
+        """Look at a few namespaces at once, in the order of their names."""
         now = self.setting.clock()
-        for namespace in namespaces:
+        for namespace in sorted(namespaces):
             self.enqueue(self.book.look(namespace, now=now))
 
     async def look_through(self, namespaces: Iterable[NamespaceName]) -> None:
@@ -185,7 +187,7 @@ class Station:
 
     def settle_picture(self) -> None:
         """Tell the book whether the whole picture is there, and the brake what is wished here."""
-        self.look_at(sorted(self.book.complete(whole_picture=self.book.picture_is_whole)))
+        self.look_at(self.book.complete(whole_picture=self.book.picture_is_whole))
         current = self.looked_at == self.book.view.version and self.book.view.synced
         self.setting.wish(self.name, self.book.wishes() if self.book.listing.whole and current else None)
         self.touch()

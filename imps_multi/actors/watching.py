@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 
 from imps_multi.actors.contact import Lost, come_up
 from imps_multi.actors.station import Station
-from imps_multi.model.observed import NamespacesReplaced, SecretsReplaced, WatchEvent
+from imps_multi.model.observed import NamespacesReplaced, SecretMoved, SecretsReplaced, WatchEvent
 from imps_multi.model.pods import PodGone, PodSeen, PodsReplaced
 from imps_multi.model.wording import print_role
 from imps_multi.ports import (
@@ -141,8 +141,8 @@ def _take(here: Station, event: WatchEvent) -> None:
     """Fold one event in; a whole list may complete the picture."""
     looks, pods = here.book.looks, here.book.pods.watches
     dues = here.book.see(event, now=here.setting.clock())
-    if here.book.looks != looks or not isinstance(event, (PodSeen, PodGone)):
-        here.enqueue(dues)  # of what most pods do, there is nothing to tell anybody
+    if here.book.looks != looks or not isinstance(event, (SecretMoved, PodSeen, PodGone)):
+        here.enqueue(dues)  # of most pods, and of our own writes once more, there is nothing to tell anybody
     if isinstance(event, NamespacesReplaced):
         come_up(here)
     if pods is not here.book.pods.watches:

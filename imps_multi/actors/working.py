@@ -87,13 +87,13 @@ async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> bool:
         here.enqueue(due for due in here.book.look(namespace, now=now) if due.at is not None)
         return False
     failed = False
-    planned = current_time()
+    planned = moment = current_time()
     for number, early in enumerate(plans):
-        moment = planned
         if number:
             await here.limiter.take()
             moment = current_time()
-        if await _held_back(here):
+        if moment < here.quiet_until or here.setting.closing.is_set:
+            await _hold_back(here)
             moment = current_time()
         plan: TargetPlan | None = early
         if moment - planned > STALE_SECONDS:
@@ -105,13 +105,12 @@ async def work_on(here: Station, namespace: NamespaceName, lost: Lost) -> bool:
     return True
 
 
-async def _held_back(here: Station) -> bool:
-    """Wait until the cluster may be asked again; tell whether that took time."""
-    if held := current_time() < here.quiet_until:
+async def _hold_back(here: Station) -> None:
+    """Wait until the cluster may be asked again."""
+    if current_time() < here.quiet_until:
         await anyio.sleep_until(here.quiet_until)
     if here.setting.closing.is_set:
         await anyio.sleep_forever()  # nothing new is begun; whoever ends us says when
-    return held
 
 
 async def carry_out(here: Station, plan: TargetPlan, lost: Lost) -> bool:
@@ -128,8 +127,9 @@ async def carry_out(here: Station, plan: TargetPlan, lost: Lost) -> bool:
     finally:
         here.end_write()
         _end(here, plan)
-    here.answered(current_time() - started)
-    here.enqueue(dues)
+    here.answered(started)
+    if dues:
+        here.enqueue(dues)
     return True
 
 
@@ -148,7 +148,7 @@ async def _read_all(here: Station, namespace: NamespaceName, names: list[SecretN
     for number, name in enumerate(names):
         if number:
             await here.limiter.take()
-        await _held_back(here)
+        await _hold_back(here)
         if (told := here.book.to_read(namespace, name)) is None:
             continue  # a list was first
         started = current_time()
@@ -163,7 +163,7 @@ async def _read_all(here: Station, namespace: NamespaceName, names: list[SecretN
             here.book.targets.unreadable((namespace, name), _explained(name, failure))
             here.queue.retry(namespace)
             return
-        here.answered(current_time() - started)
+        here.answered(started)
         dues = here.book.read(told, secret, now=here.setting.clock())
         if dues is None:
             here.queue.retry(namespace)  # older than what the watch told: the next may not be

@@ -97,7 +97,8 @@ class Exchange:
         connect_within: float,
     ) -> None:
         self._connector = connector
-        self._kept = Kept(asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
+        self._kept = Kept(self._loop)
         self._open: set[Handler] = set()
         self._url = URL(server)
         self._root = self._url.raw_path.rstrip("/")
@@ -124,8 +125,7 @@ class Exchange:
         """
         request = self._request(method, path, headers, body)
         template = self._to_connect(tls)
-        loop = asyncio.get_running_loop()
-        until = loop.time() + within
+        until = self._loop.time() + within
         if over is Over.ANEW:
             self._kept.drop()
         again = method in REPEATABLE
@@ -162,7 +162,7 @@ class Exchange:
     ) -> Answer | Whole:
         """Send, and wait for the answer's head; the connection is kept or closed here unless there is an Answer."""
         keep = Handler.close if over is Over.FRESH else self._kept.put
-        deadline = asyncio.get_running_loop().call_at(until, handler.expire)
+        deadline = self._loop.call_at(until, handler.expire)
         try:
             whole = await handler.send(request)
             if whole is None:
@@ -202,9 +202,8 @@ class Exchange:
 
     def _to_connect(self, tls: ssl.SSLContext | None) -> "Template":
         if self._template is None or self._template.tls is not tls:
-            loop = asyncio.get_running_loop()
             request = ClientRequest(
-                "GET", self._url, loop=loop, ssl=tls or True, server_hostname=self._server_name or None
+                "GET", self._url, loop=self._loop, ssl=tls or True, server_hostname=self._server_name or None
             )
             self._template = Template(tls, request)
             self._kept.drop()  # they were made with another context

@@ -5,6 +5,7 @@ back, unless somebody wants to see what was stored (``whole``).
 Used by ``target_client``.
 """
 
+import re
 from typing import Final
 from urllib.parse import quote
 
@@ -17,13 +18,15 @@ from imps_multi.model.names import FIELD_MANAGER, NamespaceName, SecretName, Uid
 from imps_multi.ports import Written
 
 MERGE_PATCH: Final = "application/merge-patch+json"
+_PLAIN: Final = re.compile(r"[a-z0-9.-]+")
 MANAGED: Final = f"?fieldManager={FIELD_MANAGER}"
 
 
 def secrets_path(namespace: NamespaceName, name: SecretName | None = None) -> str:
     """Return the path of a namespace's Secrets, or of one."""
-    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets"
-    return path if name is None else f"{path}/{quote(name, safe='')}"
+    if _PLAIN.fullmatch(namespace + (name or "")) is None:  # never with a name that Kubernetes takes
+        return _joined(quote(namespace, safe=""), None if name is None else quote(name, safe=""))
+    return _joined(namespace, name)
 
 
 def read(namespace: NamespaceName, name: SecretName) -> Call:
@@ -69,6 +72,10 @@ def written_whole(answer: bytes) -> Written:
     """Read the answer to a create or an update that was asked for whole. Raises msgspec.DecodeError."""
     stored = digested(answer)
     return Written(stored.uid, stored.resource_version, stored)
+
+
+def _joined(namespace: str, name: str | None) -> str:
+    return f"/api/v1/namespaces/{namespace}/secrets" + (f"/{name}" if name is not None else "")
 
 
 def _shape(*, whole: bool) -> str:

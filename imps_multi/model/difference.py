@@ -4,7 +4,8 @@ Only our labels, our annotations, the owner's own ones and the data are compared
 object stays as it is. Where nothing else is on it a PUT says so cheapest; otherwise a JSON merge patch.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 
 from msgspec import Struct, structs
 
@@ -51,27 +52,51 @@ def difference(seen: SeenSecret, resolved: Resolved, wanted: Wanted) -> Update |
     changed = seen.content != wanted.payload.digest or bool(seen.foreign_keys)
     if not changed and marks == wanted.marks:
         return None
-    labels = _changes(wanted.labels, wanted.seen_labels.difference(marks.labels))
-    annotations = _changes(wanted.annotations, wanted.seen_annotations.difference(marks.annotations))
-    labels += _unset(marks.labels, wanted.labels, resolved.past_labels)
-    annotations += _unset(marks.annotations, wanted.annotations, _PASSING | resolved.past_annotations)
+    labels = _pairs(marks.labels, wanted.labels, wanted.seen_labels, resolved.past_labels, OUR_LABELS)
+    annotations = _pairs(
+        marks.annotations, wanted.annotations, wanted.seen_annotations, resolved.past_annotations, _PASSING
+    )
     if not changed:
-        return _marks_only(seen, labels, annotations)
+        return _marks_only(seen, labels.changes, annotations.changes)
     return Update(
         uid=seen.uid,
         resource_version=seen.resource_version,
         wanted=wanted,
-        put=_all_ours(seen, resolved, wanted),
-        labels=labels,
-        annotations=annotations,
+        put=labels.ours and annotations.ours and not (marks.foreign or seen.immutable),
+        labels=labels.changes,
+        annotations=annotations.changes,
         drop_data=tuple(sorted(seen.foreign_keys)),
     )
 
 
+class _Change(Struct, frozen=True, gc=False):
+    """What makes labels, or annotations, into the wanted ones; ``ours``: nobody else has any there."""
+
+    changes: Changes
+    ours: bool
+
+
+@lru_cache(maxsize=64)  # thousands of targets are alike in what they carry
+def _pairs(
+    there: Pairs, wanted: Pairs, seen: frozenset[tuple[str, str]], past: frozenset[str], ours: frozenset[str]
+) -> _Change:
+    """Compare what lies there with what is wanted; ``seen``: the same as it would be seen.
+
+    Taken away is only what is one of ours, or what the policy wrote in the past, and is not wanted any more.
+    """
+    differing = {key for key, _ in seen.difference(there)}
+    keys = {key for key, _ in wanted}
+    known = keys.union(ours, past)
+    changes: Changes = tuple((key, value) for key, value in wanted if key in differing)
+    changes += tuple((key, None) for key, _ in there if key in known and key not in keys)
+    return _Change(changes, ours=known.issuperset(key for key, _ in there))
+
+
 def gives_away(update: Update) -> bool:
     """Say whether an update takes our marks away."""
-    labels = any(key in OUR_LABELS and value is None for key, value in update.labels)
-    return labels or (POLICY_ANNOTATION, None) in update.annotations
+    if (POLICY_ANNOTATION, None) in update.annotations:
+        return True
+    return bool(update.labels) and any(key in OUR_LABELS and value is None for key, value in update.labels)
 
 
 def own_keys(resolved: Resolved) -> Own:
@@ -147,32 +172,10 @@ def _marks_only(seen: SeenSecret, labels: Changes, annotations: Changes) -> Upda
     )
 
 
-def _changes(wanted: Pairs, differing: frozenset[tuple[str, str]]) -> Changes:
-    keys = {key for key, _ in differing}
-    return tuple((key, value) for key, value in wanted if key in keys)
-
-
-def _unset(there: Pairs, wanted: Pairs, ours: Iterable[str]) -> Changes:
-    mine, kept = frozenset(ours), {key for key, _ in wanted}
-    return tuple((key, None) for key, _ in there if key in mine and key not in kept)
-
-
 def _missing(there: Pairs, wanted: Mapping[str, str]) -> Changes:
     seen = dict(there)
     return tuple(
         (key, value)
         for key, value in sorted(wanted.items())
         if seen.get(key) != (value if key in _OURS else text_digest(value))
-    )
-
-
-def _all_ours(seen: SeenSecret, resolved: Resolved, wanted: Wanted) -> bool:
-    marks = seen.marks
-    labels = {key for key, _ in wanted.labels} | OUR_LABELS | resolved.past_labels
-    annotations = {key for key, _ in wanted.annotations} | _PASSING | resolved.past_annotations
-    return (
-        not marks.foreign
-        and not seen.immutable
-        and all(key in labels for key, _ in marks.labels)
-        and all(key in annotations for key, _ in marks.annotations)
     )

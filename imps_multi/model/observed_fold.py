@@ -172,7 +172,9 @@ class Observed:
         return _changed(before, self.namespaces, _same_namespace)
 
     def _see_secret(self, name: SecretName, namespace: NamespaceName, secret: SeenSecret) -> bool:
-        held = self._secrets.setdefault(name, {})
+        held = self._secrets.get(name)
+        if held is None:
+            held = self._secrets[name] = {}
         known = held.get(namespace)
         if known is None:
             oldest = max(self._listed.get(name, 0), self._graves.get((name, namespace), 0))
@@ -180,7 +182,8 @@ class Observed:
                 return False
         elif secret.resource_version < known.resource_version:
             return False
-        self._graves.pop((name, namespace), None)
+        if self._graves:
+            self._graves.pop((name, namespace), None)
         awaited = self._settle(name, namespace, secret.resource_version)
         held[namespace] = secret
         return awaited or known is None or not same_secret(known, secret)
@@ -200,7 +203,7 @@ class Observed:
 
     def _settle(self, name: SecretName, namespace: NamespaceName, version: int) -> bool:
         """Take in that a version was read, or that it went; say whether that was awaited."""
-        told = self.moved(name, namespace)
+        told = self._moved.get((name, namespace)) if self._moved else None
         if told is None or told.resource_version > version:
             return False
         del self._moved[name, namespace]

@@ -19,7 +19,7 @@ from imps_multi.model.names import (
     PolicyName,
     Uid,
 )
-from imps_multi.model.observed import Marks, Pairs, SecretMoved, SeenSecret
+from imps_multi.model.observed import Marks, SecretMoved, SeenSecret
 
 
 class Ours(Struct, frozen=True, gc=False):
@@ -36,13 +36,20 @@ class Foreign(Struct, frozen=True, gc=False):
 
 
 Owner = Ours | Foreign
+_NOTHING: Mapping[Uid, PolicyName] = {}
 
 
 def owner(secret: SeenSecret | SecretMoved, hubs: frozenset[HubId], remembered: Mapping[Uid, PolicyName]) -> Owner:
     """Say whose a Secret is. ``hubs`` holds our id and the previous ones; ``remembered`` what we saw as ours."""
-    managed_by = _value(secret.marks.labels, MANAGED_BY_LABEL)
-    hub = _value(secret.marks.labels, HUB_LABEL)
-    annotated = _value(secret.marks.annotations, POLICY_ANNOTATION)
+    managed_by = hub = annotated = None
+    for key, value in secret.marks.labels:  # in one go: it is asked several times for each target
+        if key == MANAGED_BY_LABEL:
+            managed_by = value
+        elif key == HUB_LABEL:
+            hub = value
+    for key, value in secret.marks.annotations:
+        if key == POLICY_ANNOTATION:
+            annotated = value
     if hub is not None and hub not in hubs:
         return Foreign(f"it belongs to another hub ({hub[:63]})")
     policy = PolicyName(annotated) if annotated else remembered.get(secret.uid) or None
@@ -57,29 +64,18 @@ def owner(secret: SeenSecret | SecretMoved, hubs: frozenset[HubId], remembered: 
 
 def marked_whole(secret: SeenSecret, hubs: frozenset[HubId]) -> bool:
     """Say whether the marks alone tell that it is ours, and whose: nothing needs to be remembered of it."""
-    labels, annotations = secret.marks.labels, secret.marks.annotations
-    return (
-        _value(labels, MANAGED_BY_LABEL) == MANAGED_BY
-        and _value(labels, HUB_LABEL) in hubs
-        and bool(_value(annotations, POLICY_ANNOTATION))
-    )
+    whose = owner(secret, hubs, _NOTHING)
+    return isinstance(whose, Ours) and not whose.stripped and whose.policy is not None
 
 
 def marked_adopted(marks: Marks) -> bool:
     """Say whether it carries the mark of one that is to be given back."""
-    return _value(marks.annotations, ADOPTED_ANNOTATION) == "true"
-
-
-def _value(pairs: Pairs, key: str) -> str | None:
-    for name, value in pairs:
-        if name == key:
-            return value
-    return None
+    return (ADOPTED_ANNOTATION, "true") in marks.annotations
 
 
 def _foreign_because(marks: Marks, managed_by: str | None) -> str:
     if managed_by is not None:
         return "app.kubernetes.io/managed-by names somebody else" if managed_by != MANAGED_BY else "no hub label"
-    if marks.owners.imps or _value(marks.labels, IMPS_OWNER_LABEL) is not None:
+    if marks.owners.imps or any(key == IMPS_OWNER_LABEL for key, _ in marks.labels):
         return "IMPS wrote it"
     return "it does not carry our labels"

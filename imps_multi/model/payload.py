@@ -140,7 +140,10 @@ def losses(there: frozenset[RegistryKey], wanted: frozenset[RegistryKey]) -> fro
 
 def unknown(sources: Iterable[SourceState]) -> bool:
     """Say whether anything is not known of the sources at this moment."""
-    return any(source.kind is SourceKind.UNKNOWN for source in sources)
+    for source in sources:  # noqa: SIM110 - a generator costs more than the sources, for each look
+        if source.kind is SourceKind.UNKNOWN:
+            return True
+    return False
 
 
 _Lives = list[tuple[tuple[Entry, ...], float | None]]

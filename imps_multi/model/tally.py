@@ -17,6 +17,8 @@ Key = TypeVar("Key")
 TROUBLED = frozenset({State.FAILED, State.CONFLICT})
 _REASONED = frozenset({State.PENDING, State.IN_SYNC})
 """States that are trouble where there is a reason to say."""
+_NO_LINE = Line(PolicyName(""), State.PENDING, desired=False)
+"""Stands for none where two are compared."""
 
 
 class Tally:
@@ -79,9 +81,14 @@ class Tally:
         return {name: one.tally() for name, one in self._sums.items() if one.places}
 
     def _count(self, where: Where, before: tuple[Line, ...], after: tuple[Line, ...]) -> None:
+        if len(before) == len(after) == 1 and before[0].policy == after[0].policy:  # as nearly always
+            self.owned_changes += self._sums[after[0].policy].change(where, before[0], after[0])
+            return
         old = {line.policy: line for line in before}
         for line in after:
-            total = self._sums.setdefault(line.policy, _Sum())
+            total = self._sums.get(line.policy)
+            if total is None:
+                total = self._sums[line.policy] = _Sum()
             self.owned_changes += total.change(where, old.pop(line.policy, None), line)
         for policy, line in old.items():
             self.owned_changes += self._sums[policy].change(where, line, None)
@@ -109,16 +116,16 @@ class _Sum:
         self._known = None
         if old is None or new is None or old.desired != new.desired:
             self._move(where[0], old, new)
-        owned = self.owned
-        if new is not None:
-            self._add(new, 1)
-        if old is not None:
-            self._add(old, -1)
+        was, now = old or _NO_LINE, new or _NO_LINE
+        _shift(self._states, None if old is None else old.state, None if new is None else new.state)
+        _shift(self._expiries, was.expires_at, now.expires_at)
+        _shift(self._reasons, was.reason or None, now.reason or None)
+        self.owned += now.there - was.there
         if new is not None and _is_trouble(new):
             self._troubled[where] = new
         elif self._troubled:
             self._troubled.pop(where, None)
-        return owned != self.owned
+        return now.there != was.there
 
     def _move(self, namespace: NamespaceName, old: Line | None, new: Line | None) -> None:
         """Count where lines are, and which of them are desired."""
@@ -134,14 +141,6 @@ class _Sum:
 
     def _wanted(self, namespace: NamespaceName) -> bool:
         return self.places.get(namespace, 0) > self._unwanted.get(namespace, 0)
-
-    def _add(self, line: Line, by: int) -> None:
-        _bump(self._states, line.state, by)
-        self.owned += by * line.there
-        if line.expires_at is not None:
-            _bump(self._expiries, line.expires_at, by)
-        if line.reason:
-            _bump(self._reasons, line.reason, by)
 
     def tally(self) -> PolicyTally:
         """Return the counts as they stand."""
@@ -174,6 +173,16 @@ class _Sum:
 
 def _is_trouble(line: Line) -> bool:
     return line.state in TROUBLED or (line.reason != "" and line.state in _REASONED)
+
+
+def _shift(counter: dict[Key, int], old: Key | None, new: Key | None) -> None:
+    """Count one thing instead of another; None is not counted."""
+    if old == new:
+        return
+    if new is not None:
+        _bump(counter, new, 1)
+    if old is not None:
+        _bump(counter, old, -1)
 
 
 def _bump(counter: dict[Key, int], key: Key, by: int) -> None:

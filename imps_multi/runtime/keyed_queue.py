@@ -146,9 +146,10 @@ class KeyedQueue(Generic[K]):
             KeyError: the key is not in flight.
         """
         now = current_time()
-        self._schedule.done(key, now=now)
-        self._call_one(now)
-        self._tell_idle(now)
+        if self._schedule.done(key, now=now):
+            self._call_one(now)
+        if self._idle is not None:
+            self._tell_idle(now)
 
     async def wait_idle(self) -> None:
         """Wait until no key is in flight, nor, unless the queue is closed, ready. Delayed ones do not count."""

@@ -5,6 +5,7 @@ free. It must not let a peer that hangs hold up the others: a place that is held
 to the next, and whoever had it goes on uncounted. ``run`` sees to that.
 """
 
+import math
 from collections import OrderedDict
 
 import anyio
@@ -22,13 +23,14 @@ class Place:
         self._given: anyio.Event | None = None
 
     async def __aenter__(self) -> None:
-        if not self._places.take(self):
-            self._given = anyio.Event()
-            try:
-                await self._given.wait()
-            except BaseException:
-                self._places.leave(self)
-                raise
+        if self._places.take(self):
+            return
+        self._given = anyio.Event()
+        try:
+            await self._given.wait()
+        except BaseException:
+            self._places.leave(self)
+            raise
 
     async def __aexit__(self, *_: object) -> None:
         self._places.leave(self)
@@ -78,8 +80,8 @@ class Places:
 
     def take(self, place: Place) -> bool:
         """Give a place at once, or put it at the end of the line; tell which."""
-        if self.free > 0:  # then nobody waits
-            self._held[place] = current_time()
+        if len(self._held) < self._count:  # then nobody waits
+            self._held[place] = self._now()
             return True
         self._waiting[place] = None
         self._crowded.set()
@@ -87,14 +89,19 @@ class Places:
 
     def leave(self, place: Place) -> None:
         """Take a place back, or out of the line."""
-        self._waiting.pop(place, None)
-        if self._held.pop(place, None) is not None:
+        if self._held.pop(place, None) is None:
+            self._waiting.pop(place, None)
+        elif self._waiting:
             self._hand_on()
+
+    def _now(self) -> float:
+        """Return the time, if anybody asks for how long a place was held."""
+        return 0.0 if self._hold == math.inf else current_time()
 
     def _hand_on(self) -> None:
         while self._waiting and self.free > 0:
             lucky, _ = self._waiting.popitem(last=False)
-            self._held[lucky] = current_time()
+            self._held[lucky] = self._now()
             lucky.give()
 
     def _end_overdue(self, now: float) -> None:

@@ -135,10 +135,11 @@ class Schedule(Generic[K]):
 
     def pop(self, *, now: float, least: Lane = Lane.ROUTINE) -> Taken[K] | None:
         """Take the next key that is due in that lane or a higher one, if any: it is in flight until `done`."""
-        self._promote(now)
-        for lane in (Lane.URGENT, Lane.ROUTINE):
-            if lane >= least and self._ready[lane]:
-                key, _ = self._ready[lane].popitem(last=False)
+        if self._heap:
+            self._promote(now)
+        for lane in (Lane.URGENT, Lane.ROUTINE)[: 2 - least]:
+            if ready := self._ready[lane]:
+                key, _ = ready.popitem(last=False)
                 self._flights[key] = _Flight(lane)
                 wish = self._wishes.pop(key)
                 if not self._wishes:
@@ -152,8 +153,8 @@ class Schedule(Generic[K]):
         for ready in self._ready:
             ready.clear()
 
-    def done(self, key: K, *, now: float) -> None:
-        """End a key's flight; what was asked for it meanwhile is queued.
+    def done(self, key: K, *, now: float) -> bool:
+        """End a key's flight; what was asked for it meanwhile is queued. Tell whether anything was.
 
         Raises:
             KeyError: the key is not in flight.
@@ -161,10 +162,12 @@ class Schedule(Generic[K]):
         again = self._flights.pop(key).again
         if again is not None:
             self._ask(key, again, now)
+        return again is not None
 
     def next_time(self) -> float | None:
         """Return when the next key is due: None is never, and minus infinity that one is ready."""
-        if any(self._ready):
+        routine, urgent = self._ready
+        if urgent or routine:
             return -math.inf
         while self._heap and not self._current(self._heap[0]):
             heapq.heappop(self._heap)
@@ -177,8 +180,10 @@ class Schedule(Generic[K]):
 
     def ready(self, *, now: float, least: Lane = Lane.ROUTINE) -> bool:
         """Tell whether there is a key to take, in that lane or a higher one."""
-        self._promote(now)
-        return any(self._ready[least:])
+        if self._heap:
+            self._promote(now)
+        routine, urgent = self._ready
+        return bool(urgent) or (least is Lane.ROUTINE and bool(routine))
 
     def counts(self, *, now: float) -> Counts:
         """Return the depth of each lane and the totals."""
@@ -197,7 +202,8 @@ class Schedule(Generic[K]):
         return flight.lane if flight is not None else wish.lane if wish is not None else Lane.ROUTINE
 
     def _ask(self, key: K, wish: Wish, now: float) -> None:
-        self._promote(now)
+        if self._heap:
+            self._promote(now)
         flight = self._flights.get(key)
         if flight is not None:
             flight.again = wish if flight.again is None else flight.again.merged(wish)

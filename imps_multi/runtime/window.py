@@ -42,9 +42,10 @@ class Window:
     """Between ``least`` and ``most``; begins with all of it."""
 
     def __init__(self, most: int, *, least: int) -> None:
-        self._most = float(most)
+        self.most = most
+        """The number of requests that may ever be."""
         self._least = float(min(least, most))
-        self._size = self._most
+        self._size = float(most)
         self._quickest = float("inf")
 
     @property
@@ -58,4 +59,4 @@ class Window:
         if seconds > QUEUED * self._quickest + SLACK:
             self._size = max(self._least, self._size - STEP)
         else:
-            self._size = min(self._most, self._size + STEP)
+            self._size = min(self.most, self._size + STEP)

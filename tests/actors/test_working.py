@@ -250,16 +250,16 @@ async def test_in_a_rush_a_cluster_that_lets_writes_queue_is_given_fewer_routine
         await bench.turn(here)
         await anyio.sleep(LASTING)
         for _ in range(100):
-            here.answered(0.2)
+            here.answered(anyio.current_time() - 0.2)
         assert here.slots.free == most
         here.enqueue([Due(SPACE)])
-        here.answered(0.2)
+        here.answered(anyio.current_time() - 0.2)
         assert here.slots.free == most
         here.enqueue([Due(SPACE, urgent=True)])
-        here.answered(0.2)
+        here.answered(anyio.current_time() - 0.2)
         assert here.slots.free == LEAST_AT_ONCE
         await anyio.sleep(LASTING)
-        here.answered(0.2)
+        here.answered(anyio.current_time() - 0.2)
         assert here.slots.free == most
 
 
