@@ -48,7 +48,7 @@ class ClusterHub:
         self.cache = HubCache(link.place, allowed)
         self._rand = rand
         self._told: Latest[int] = Latest(0)
-        self._named: Latest[Mapping[NamespaceName, frozenset[str]]] = Latest({})
+        self._named: Latest[Mapping[NamespaceName, int]] = Latest({})
         self._doubts: Latest[int] = Latest(0)
         self._shown: Latest[int] = Latest(0)
         self._news = (self._told.reader(), self._shown.reader())
@@ -205,11 +205,11 @@ class ClusterHub:
 
     async def _keep_secrets(self) -> None:
         """Watch exactly the namespaces that are named; one with a newly named Secret starts with a fresh list."""
-        named, running = self._named.reader(), dict[NamespaceName, tuple[frozenset[str], anyio.CancelScope]]()
+        named, running = self._named.reader(), dict[NamespaceName, tuple[int, anyio.CancelScope]]()
         async with anyio.create_task_group() as group:
             while True:
-                wanted = self.cache.named
-                for namespace in [one for one in running if _outdated(running[one][0], wanted.get(one))]:
+                wanted = self.cache.rounds
+                for namespace in [one for one in running if running[one][0] != wanted.get(one)]:
                     running.pop(namespace)[1].cancel()
                     if namespace not in wanted:
                         self._tell(self.cache.leave(namespace))
@@ -285,14 +285,9 @@ class ClusterHub:
         return failure
 
     def _tell(self, changed: bool) -> None:  # noqa: FBT001  # what the cache answered
-        self._named.set_if_changed(self.cache.named)
+        self._named.set_if_changed(self.cache.rounds)
         if changed:
             self._told.set(self._told.value + 1)
-
-
-def _outdated(names: frozenset[str], wanted: frozenset[str] | None) -> bool:
-    """Say whether a namespace's watch must end: it is not named any more, or a Secret is that it did not look for."""
-    return wanted is None or bool(wanted - names)
 
 
 def _advised(failure: PortError) -> str:

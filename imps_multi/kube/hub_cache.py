@@ -6,6 +6,7 @@ believed; one that went with a definition of another UID is never believed to be
 """
 
 import enum
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -71,6 +72,7 @@ class HubCache:
         self._problems: dict[Part, str] = {}
         self._needed: frozenset[SourceRef] = frozenset()
         self._named: dict[NamespaceName, frozenset[str]] = {}
+        self._rounds: Counter[NamespaceName] = Counter()
         self._vanished: set[str] = set()
         self._going = False
         self._suspicion = ""
@@ -82,6 +84,14 @@ class HubCache:
     def named(self) -> Mapping[NamespaceName, frozenset[str]]:
         """The source Secrets that are named, by namespace."""
         return self._named
+
+    @property
+    def rounds(self) -> Mapping[NamespaceName, int]:
+        """The namespaces with named Secrets; the number is another each time that one is to be listed from the start.
+
+        What is not named is forgotten: a Secret that is named again is read again, however short the time between.
+        """
+        return {namespace: self._rounds[namespace] for namespace in self._named}
 
     @property
     def waiting(self) -> bool:
@@ -239,6 +249,7 @@ class HubCache:
         before, self._named = self._named, {space: frozenset(names) for space, names in named.items()}
         for namespace, names in self._named.items():
             if names - before.get(namespace, frozenset()):
+                self._rounds[namespace] += 1
                 self.wait_for(namespace)
             kept = self._secrets.get(namespace, {})
             self._secrets[namespace] = {name: item for name, item in kept.items() if name in names}

@@ -83,6 +83,18 @@ async def test_policies_and_named_sources_from_first_to_last(world: World, share
         assert hub._support.watch_list == support
 
 
+async def test_a_source_that_is_named_again_is_read_again(world: World, shared: Shared) -> None:
+    await define(world)
+    await make_source(world, "s")
+    await make_source(world, "t")
+    async with running(world.connection, shared) as hub:
+        await make_policy(world, "a", "s", "t")
+        for named in (("s", "t"), ("s",), ("s", "t")):
+            await edit_policy(world, "a", {"spec": policy("a", *named)["spec"]})
+            wanted = {"ImagePullSecret a", *(f"Secret {name}" for name in named)}
+            await reading(hub, lambda found, wanted=wanted: found.whole and names(found) == wanted)  # type: ignore[misc]  # bound as a default, in a loop
+
+
 async def test_a_status_that_somebody_writes_is_read_as_well(world: World, shared: Shared) -> None:
     await define(world)
     made = await make_policy(world, "a")

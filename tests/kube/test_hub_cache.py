@@ -71,6 +71,21 @@ def test_a_newly_named_secret_of_a_known_namespace_is_waited_for() -> None:
     assert made.reading().whole
 
 
+def test_a_secret_that_was_not_named_meanwhile_is_waited_for_in_another_round() -> None:
+    """One that two policies hand on to each other within one list is forgotten in between, too."""
+    made = complete(cache(policy("a", "s", "t"), policy("b", "s")), secret("s"), secret("t"))
+    before = made.rounds
+    made.see_policies(ItemsReplaced((policy("a", "s", version=6), policy("b", "s", "t", version=6))))
+    assert made.named == {HOME: frozenset({"s", "t"})}
+    assert made.waiting
+    assert made.rounds != before
+    again = complete(made, secret("s"), secret("t")).rounds
+    made.see_policies(ItemSeen(policy("b", "s", version=7)))
+    assert (made.waiting, made.rounds) == (False, again)
+    made.see_policies(ItemSeen(policy("b", "s", "t", version=8)))
+    assert (made.waiting, made.rounds == again) == (True, False)
+
+
 def test_what_policies_in_force_need_is_named_too_and_let_go_with_them() -> None:
     made = complete(cache(policy("a", "s")), secret("s"))
     assert made.need(frozenset({SourceRef(HOME, "old")}))
