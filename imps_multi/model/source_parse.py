@@ -39,8 +39,8 @@ def source_problems(obj: HubObject) -> tuple[SpecProblem, ...]:
 
 def _read(fields: Fields, obj: HubObject) -> SourceSecret:
     content = obj.content
-    for name in content.keys() - _FIELDS:
-        if hint := did_you_mean(str(name), _FIELDS):  # YAML has keys that are no texts
+    for name in content:
+        if name not in _FIELDS and (hint := did_you_mean(str(name), _FIELDS)):  # YAML has keys that are no texts
             fields.problem(str(name), f"unknown field{hint}")
     metadata = fields.mapping(content.get("metadata"), "metadata")
     annotations = fields.text_map(metadata.get("annotations"), "metadata.annotations")

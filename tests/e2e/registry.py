@@ -55,8 +55,8 @@ class Registry:
 
     @property
     def mints(self) -> int:
-        """How often a token was asked for."""
-        return self.ecr.mints
+        """How often a token was asked for; looked at on the loop, so that what was asked for is given out, too."""
+        return self.call(lambda: self.ecr.mints)
 
     @property
     def newest(self) -> str:

@@ -19,7 +19,7 @@ from tests.e2e.waiting import until
 from tests.realcluster.client import Manifest
 from tests.realcluster.cluster import RealCluster
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.real
 
 STEPS = 60
 SPACES = tuple(f"team-{number}" for number in range(6))

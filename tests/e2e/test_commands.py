@@ -15,7 +15,7 @@ from tests.e2e.program import command, printed_hub_role, run_once
 from tests.e2e.site import SERVICE, Site
 from tests.realcluster.cluster import RealCluster
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.real
 
 PASSWORD = "a-password-of-no-worth"
 ACCOUNT = ("imps-system", "imps-multi")

@@ -14,7 +14,7 @@ from tests.realcluster.cluster import RealCluster
 from tests.registries.fake_github import FakeGithub
 from tests.registries.token_server import Heard, Said, TokenServer, said, token_server
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.real
 CANARY = "CANARY-IN-AN-ANSWER"
 SECRET = "CLIENT-SECRET-OF-A-SOURCE"
 

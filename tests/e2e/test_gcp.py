@@ -12,7 +12,7 @@ from tests.realcluster.client import Manifest
 from tests.realcluster.cluster import RealCluster
 from tests.registries.fake_google import ACCOUNT, OWN, account_key, fake_google
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.real
 
 
 def gcp_source(name: str, **data: str) -> Manifest:

@@ -12,7 +12,7 @@ from tests.e2e.targets import by_namespace
 from tests.e2e.waiting import until
 from tests.realcluster.cluster import RealCluster
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.real
 
 TEAMS = tuple(f"team-{number}" for number in range(4))
 CAUTIOUS = {"perCluster": {"maxDeletePercent": 0, "maxDeleteAtLeast": 1}}

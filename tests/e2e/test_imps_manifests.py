@@ -20,7 +20,7 @@ from tests.e2e.waiting import until
 from tests.realcluster.client import Manifest
 from tests.realcluster.cluster import RealCluster
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.real
 
 MANIFESTS = Path(__file__).with_name("imps_readme")
 SECRET = "istio-pull-secret"

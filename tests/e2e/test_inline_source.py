@@ -17,7 +17,7 @@ from tests.e2e.site import SERVICE, Site
 from tests.e2e.targets import all_logins
 from tests.realcluster.cluster import RealCluster
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.real
 
 ROLE, OTHER = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("pull", "other"))
 ECR = {"region": REGION, "accountIDs": [ACCOUNT], "roleARN": ROLE, "externalID": "tenant:7", "sessionName": "team-a"}

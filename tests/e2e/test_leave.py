@@ -21,7 +21,7 @@ from tests.e2e.waiting import until
 from tests.realcluster.client import Manifest
 from tests.realcluster.cluster import RealCluster
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.real
 
 TEAMS = tuple(f"team-{number:02}" for number in range(12))
 ADOPTED, OTHERS, FORMER = TEAMS[:3]

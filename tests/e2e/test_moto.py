@@ -22,7 +22,7 @@ from tests.e2e.targets import Logins, all_logins
 from tests.realcluster.client import Manifest
 from tests.realcluster.cluster import RealCluster
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.real
 
 ACCOUNT = "210987654321"
 HOST = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com"

@@ -20,7 +20,7 @@ from tests.e2e.waiting import until
 from tests.realcluster.audit import Entry
 from tests.realcluster.cluster import RealCluster
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.real
 
 PASSWORD = "dockerhub-password"
 WHERE = frozenset((name, namespace) for name in ("east", "north", "west") for namespace in SELECTED)

@@ -16,7 +16,7 @@ from tests.e2e.waiting import until
 from tests.realcluster.client import Manifest
 from tests.realcluster.cluster import RealCluster
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.real
 
 FORMER_HUB = "older"
 OWNER_UID, LAST_APPLIED = "images.banzaicloud.io/owner-uid", "banzaicloud.com/last-applied"

@@ -20,7 +20,7 @@ from tests.e2e.waiting import until
 from tests.realcluster.audit import Entry
 from tests.realcluster.cluster import RealCluster
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.real
 
 TEAMS = tuple(f"team-{number:02}" for number in range(6))
 LEFT = ("left-00", "left-01")
@@ -123,7 +123,7 @@ def rebuilt(stage: Stage) -> Stage:
     assert state_secrets(stage.second) == []
     stage.traffic = Traffic([stage.fleet])
     stage.program.start()
-    until(lambda: stage.registry.mints == 2 and stage.calm() and stage.right(), "all is served anew", within=60)
+    until(lambda: stage.registry.mints == 2 and stage.calm() and stage.right(), "all is served anew")
     assert stage.marked() == marked
     return stage
 

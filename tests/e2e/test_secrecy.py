@@ -21,7 +21,7 @@ from tests.realcluster.bed import RealBed
 from tests.realcluster.client import Manifest
 from tests.realcluster.cluster import RealCluster
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.real
 
 TEAMS = tuple(f"team-{number}" for number in range(5))
 DOCKER = "marked-docker/pass+word=8131"

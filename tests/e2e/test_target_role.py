@@ -8,7 +8,7 @@ from tests.e2e.site import Site
 from tests.realcluster.client import Client, Manifest
 from tests.realcluster.cluster import RealCluster
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.real
 
 ALL, ONE_NAMESPACE = "/api/v1/secrets", "/api/v1/namespaces/team-a/secrets"
 OURS, OTHER = "metadata.name=pull", "metadata.name=database"

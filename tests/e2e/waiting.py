@@ -9,7 +9,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-WITHIN = 30.0
+WITHIN = 60.0  # of a machine that has more to do than this
 POLL = 0.03
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 READY_WITHIN = 90.0
-STOP_WITHIN = 5.0
+STOP_WITHIN = 15.0
 POLL = 0.05
 
 

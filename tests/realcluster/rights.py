@@ -10,7 +10,7 @@ from tests.realcluster.client import Client, Manifest
 
 API = "rbac.authorization.k8s.io/v1"
 REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-IN_FORCE_WITHIN = 10.0
+IN_FORCE_WITHIN = 30.0
 POLL = 0.02
 
 
