@@ -42,15 +42,18 @@ async def watch_hub(
     stored = await load_specs(store)
     state = _restored(stored, await load_sources(store))
     hub.need(sources_named(state))
+    ends = _Ends(rest)
     while True:
-        state = forget(take(state, await hub.read(), usable), rest.value.gone)
+        before, state = state, take(state, await hub.read(), usable)
+        ends.note(before, state)
+        state = forget(state, ends.over)
         hub.need(sources_named(state))
         kept = await save_specs(store, stored, state)
         if shown is not None:
             shown.set_if_changed(shown_policies(state.objects.values(), shown.value))
         out.set_if_changed(snapshot(state))
         with anyio.CancelScope(deadline=math.inf if kept else anyio.current_time() + STORE_AGAIN_SECONDS):
-            await _until_due(hub, state, rest)
+            await _until_due(hub, state, ends)
 
 
 def take(state: HubState, reading: HubReading, usable: Callable[[Policy], bool] = lambda _: True) -> HubState:
@@ -130,18 +133,47 @@ def _restored(stored: dict[PolicyName, bytes], sources: dict[SourceRef, SourceSe
     )
 
 
-async def _until_due(hub: Hub, state: HubState, rest: Latest[Rest]) -> None:
+class _Ends:
+    """Which deleted policies are over: nothing of them lies anywhere.
+
+    A name may be deleted, made again and deleted again before anybody looked: what was said until a policy went was
+    said of an earlier one of its name.
+    """
+
+    def __init__(self, rest: Latest[Rest]) -> None:
+        self._rest = rest
+        self._newest = -1
+        self._went: dict[PolicyName, int] = {}
+
+    @property
+    def over(self) -> frozenset[PolicyName]:
+        """The names that can be forgotten, as is known now."""
+        rest = self._rest.value
+        return frozenset(name for name in rest.gone if name not in self._went or rest.version > self._went[name])
+
+    def note(self, before: HubState, after: HubState) -> None:
+        """Note which rest was the newest when a policy was there last."""
+        self._newest = max(self._newest, self._rest.value.version)
+        self._went = {name: version for name, version in self._went.items() if name in after.former}
+        self._went |= dict.fromkeys((*before.policies, *after.policies), self._newest)
+
+    async def come(self, state: HubState) -> None:
+        """Return when a former policy can be forgotten."""
+        reader = self._rest.reader()
+        while not self.over.intersection(state.former):
+            await reader.next()
+
+
+async def _until_due(hub: Hub, state: HubState, ends: _Ends) -> None:
     again = needs_second_look_at(state)
     deadline = math.inf if again is None else again + 0.05
     with anyio.CancelScope(deadline=deadline):
         async with anyio.create_task_group() as group:
-            group.start_soon(_forgettable, state, rest, group.cancel_scope)
+            group.start_soon(_forgettable, state, ends, group.cancel_scope)
             await hub.changed()
             group.cancel_scope.cancel()
 
 
-async def _forgettable(state: HubState, rest: Latest[Rest], waiting: anyio.CancelScope) -> None:
-    reader = rest.reader()
-    while not (await reader.next()).gone.intersection(state.former):
-        pass
+async def _forgettable(state: HubState, ends: _Ends, waiting: anyio.CancelScope) -> None:
+    await ends.come(state)
     waiting.cancel()

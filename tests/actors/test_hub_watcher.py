@@ -107,12 +107,29 @@ async def test_a_former_policy_is_forgotten_when_nothing_of_it_lies_anywhere(ben
         await until(lambda: bench.policies)
         bench.hub.remove("team")
         await until(lambda: bench.out.value.former)
-        bench.rest.set(Rest(gone=frozenset({PolicyName("other")})))
+        bench.rest.set(Rest(version=1, gone=frozenset({PolicyName("other")})))
         await anyio.sleep(5.0)
         assert bench.out.value.former
-        bench.rest.set(Rest(gone=frozenset({TEAM})))
+        bench.rest.set(Rest(version=2, gone=frozenset({TEAM})))
         await until(lambda: not bench.out.value.former)
         assert bench.store.keys(Section.POLICIES) == set()
+
+
+async def test_a_policy_that_is_deleted_again_is_not_forgotten_for_what_was_said_of_the_first(bench: Bench) -> None:
+    async with bench.watching():
+        await until(lambda: bench.policies)
+        bench.hub.remove("team")
+        await until(lambda: bench.out.value.former)
+        bench.rest.set(Rest(version=1, gone=frozenset({TEAM})))
+        await until(lambda: not bench.out.value.former)
+        bench.hub.put(policy())
+        await until(lambda: bench.policies)
+        bench.hub.remove("team")
+        await until(lambda: not bench.policies)
+        await anyio.sleep(5.0)
+        assert set(bench.out.value.former) == {"team"}
+        bench.rest.set(Rest(version=2, gone=frozenset({TEAM})))
+        await until(lambda: not bench.out.value.former)
 
 
 async def test_an_invalid_spec_keeps_the_last_valid_one_in_force_also_over_a_restart(bench: Bench) -> None:
