@@ -47,6 +47,12 @@ class Stage:
         wanted = dict.fromkeys(TEAMS, self.right())
         return all(all_logins(cluster) == wanted for cluster in self.clusters)
 
+    def renew(self) -> None:
+        """Have a token minted, and wait until it is."""
+        mints = self.registry.mints
+        sync(self.site, "everyone")
+        until(lambda: self.registry.mints > mints, "a token is minted")
+
     def settle(self) -> None:
         until(lambda: self.program.in_sync("everyone", 300), "all 300 targets are in sync")
 
@@ -93,7 +99,7 @@ def test_a_refresh_reaches_every_target_in_place_for_one_call_and_one_request_ea
     before, mints, traffic = uids(world.clusters), world.registry.mints, Traffic(world.clusters)
     with Arrivals(world.clusters[0]) as arrivals:
         watch = Watch()
-        sync(world.site, "everyone")
+        world.renew()
         until(world.all_right, "the new token is everywhere")
         figure("sync command to 300 targets verified", watch.seconds)
         until(lambda: len(arrivals.first("MODIFIED")) == len(TEAMS), "the watch beside it has shown every update")
@@ -110,7 +116,7 @@ def test_a_refresh_reaches_every_target_in_place_for_one_call_and_one_request_ea
 
 def test_a_short_lived_token_is_refreshed_in_time_and_nothing_is_written_meanwhile(world: Stage) -> None:
     world.registry.live(36.0)
-    sync(world.site, "everyone")
+    world.renew()
     until(world.all_right, "the short-lived token is everywhere")
     world.settle()
     world.registry.live(12 * 3600.0)
@@ -183,7 +189,7 @@ def test_new_namespaces_are_served_while_everything_else_is_being_refreshed(worl
     mints = world.registry.mints
     with Arrivals(world.east) as arrivals:
         for turn in range(3):
-            sync(world.site, "everyone")
+            world.renew()
             for number in range(25):
                 name = f"team-new-{turn}-{number:02}"
                 world.east.create_namespaces([name])
@@ -277,7 +283,7 @@ def test_a_terminating_namespace_is_left_alone_without_a_fuss(world: Stage) -> N
     until(lambda: world.program.in_sync("everyone", 299), "the Terminating namespace does not count")
     traffic = Traffic([north])
     north.delete_secret(namespace, "pull")
-    sync(world.site, "everyone")
+    world.renew()
     until(lambda: len(set(all_logins(north)) & set(TEAMS)) == 99, "its Secret is not made anew")
     until(
         lambda: (
