@@ -94,9 +94,8 @@ def _pairs(
 
 def gives_away(update: Update) -> bool:
     """Say whether an update takes our marks away."""
-    if (POLICY_ANNOTATION, None) in update.annotations:
-        return True
-    return bool(update.labels) and any(key in OUR_LABELS and value is None for key, value in update.labels)
+    labels = any(key in OUR_LABELS and value is None for key, value in update.labels)
+    return labels or (POLICY_ANNOTATION, None) in update.annotations
 
 
 def own_keys(resolved: Resolved) -> Own:

@@ -203,7 +203,7 @@ class Observed:
 
     def _settle(self, name: SecretName, namespace: NamespaceName, version: int) -> bool:
         """Take in that a version was read, or that it went; say whether that was awaited."""
-        told = self._moved.get((name, namespace)) if self._moved else None
+        told = self.moved(name, namespace)
         if told is None or told.resource_version > version:
             return False
         del self._moved[name, namespace]

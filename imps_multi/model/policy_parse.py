@@ -222,8 +222,9 @@ def _source(fields: Fields, value: object, path: str) -> SourceRef | None:
 
 
 def _inline(fields: Fields, content: Mapping[str, object], path: str) -> SourceRef | None:
-    for name in (name for name in content if name != ECR):
-        fields.problem(join(path, name), f"stands beside {ECR}; a source is a Secret or inline, so write two items")
+    for name in content:
+        if name != ECR:
+            fields.problem(join(path, name), f"stands beside {ECR}; a source is a Secret or inline, so write two items")
     return inline_ecr(fields, content[ECR], join(path, ECR))
 
 
